@@ -40,7 +40,7 @@ extension: all-lib $(INSTALL_SQL)
 SQL_PARTS  = $(addprefix extension/sql/,$(shell cat extension/sql/order 2>/dev/null))
 SHOP_PARTS = $(wildcard extension/sql/shop/*.sql extension/sql/shop/*/*.sql)
 
-$(INSTALL_SQL): extension/sql/order $(SQL_PARTS) $(SHOP_PARTS) tools/join-sql Makefile
+$(INSTALL_SQL): extension/sql/order extension/sql/shop/order $(SQL_PARTS) $(SHOP_PARTS) tools/join-sql Makefile
 	@mkdir -p $(@D)
 	sh tools/join-sql extension/sql > $@.new && mv $@.new $@
 

@@ -1,0 +1,126 @@
+-- What the engine knows and keeps: domains, streams, rollups with their versions, shared partial
+-- plans, progress of event time. The rows are configuration and go with pg_dump.
+
+CREATE TABLE globalmart.domains (
+  domain             text PRIMARY KEY,
+  close_seq          bigint   NOT NULL DEFAULT 0,
+  definition_version bigint   NOT NULL DEFAULT 1,
+  generation         smallint NOT NULL DEFAULT 0 CHECK (generation IN (0, 1)),
+  draining           boolean  NOT NULL DEFAULT false,
+  retired_by         xid8
+) WITH (fillfactor = 50);
+COMMENT ON TABLE globalmart.domains IS 'A watermark domain: the streams that one topic feeds and that share its event time; one row each, locked by whoever publishes';
+COMMENT ON COLUMN globalmart.domains.close_seq IS 'Counts publications; a fold stamps its partials with the value that it saw';
+COMMENT ON COLUMN globalmart.domains.definition_version IS 'Raised by every change of streams, rollups or detectors; backends recompile when it moves';
+COMMENT ON COLUMN globalmart.domains.generation IS 'Which of the two partial logs folds append to: partial_log_DOMAIN_0 or _1';
+COMMENT ON COLUMN globalmart.domains.draining IS 'True while the other log still holds partials of open windows';
+COMMENT ON COLUMN globalmart.domains.retired_by IS 'Transaction that moved the last open partials out of the other log; it is truncated once no snapshot is older';
+
+CREATE TABLE globalmart.streams (
+  stream      text PRIMARY KEY,
+  domain      text NOT NULL REFERENCES globalmart.domains,
+  topic       text,
+  relation    regclass NOT NULL,
+  time_column name NOT NULL,
+  id_column   name NOT NULL,
+  line_column name,
+  has_offsets boolean NOT NULL
+);
+COMMENT ON TABLE globalmart.streams IS 'Tables whose new rows are folded into rollups';
+COMMENT ON COLUMN globalmart.streams.has_offsets IS 'Whether the rows carry kafka_partition and kafka_offset; the tables of detectors do not';
+
+CREATE TABLE globalmart.rollup_catalog (
+  name             text PRIMARY KEY,
+  kind             text NOT NULL CHECK (kind IN ('rollup', 'detector')),
+  domain           text NOT NULL REFERENCES globalmart.domains,
+  query            text NOT NULL,
+  lateness         interval NOT NULL DEFAULT '0',
+  idle_timeout     interval NOT NULL DEFAULT '1 minute',
+  watermark_policy text NOT NULL DEFAULT 'min' CHECK (watermark_policy IN ('min', 'max')),
+  state            text NOT NULL DEFAULT 'live' CHECK (state IN ('live', 'paused', 'failed')),
+  last_error       text,
+  created_at       timestamptz NOT NULL DEFAULT globalmart.clock()
+);
+COMMENT ON TABLE globalmart.rollup_catalog IS 'Rollups and detectors by name; the definition in force and its settings';
+
+-- A plan is a set of partials that several rollups may share: one source, one filter, one list of
+-- keys, one slice width. Aggregate states are numbered and only ever added.
+CREATE TABLE globalmart.partial_plans (
+  plan_id              int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  domain               text NOT NULL REFERENCES globalmart.domains,
+  source               text NOT NULL,
+  window_kind          text NOT NULL CHECK (window_kind IN ('slice', 'session')),
+  slice_width          bigint NOT NULL,
+  slice_offset         bigint NOT NULL,
+  key_signatures       text[] NOT NULL,
+  aggregate_signatures text[] NOT NULL,
+  base_query           text NOT NULL
+);
+COMMENT ON TABLE globalmart.partial_plans IS 'What is folded: keys and aggregate states per slice, shared by the rollups that can be merged from them';
+COMMENT ON COLUMN globalmart.partial_plans.slice_width IS 'Microseconds: the widest pane that tiles all windows; the gap for sessions';
+
+CREATE TABLE globalmart.rollup_versions (
+  version_id        int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  rollup            text NOT NULL REFERENCES globalmart.rollup_catalog ON DELETE CASCADE,
+  domain            text NOT NULL,
+  query             text NOT NULL,
+  plan_id           int REFERENCES globalmart.partial_plans,
+  key_numbers       int[],
+  aggregate_numbers int[],
+  window_kind       text CHECK (window_kind IN ('tumble', 'hop', 'session')),
+  width             bigint,
+  slide             bigint,
+  window_offset     bigint,
+  live_from         timestamptz NOT NULL DEFAULT '-infinity',
+  live_until        timestamptz NOT NULL DEFAULT 'infinity',
+  close_query       text,
+  per_window        boolean NOT NULL DEFAULT false,
+  columns           text[],
+  key_columns       text[],
+  clock_columns     text[]
+);
+CREATE INDEX ON globalmart.rollup_versions (rollup);
+COMMENT ON TABLE globalmart.rollup_versions IS 'A definition in force for a span of event time: alter_rollup ends one at a boundary and begins the next';
+COMMENT ON COLUMN globalmart.rollup_versions.width IS 'Microseconds; the gap of a session rollup';
+COMMENT ON COLUMN globalmart.rollup_versions.close_query IS 'The definition over merged groups instead of raw rows; $1 and $2 bound the window ends';
+COMMENT ON COLUMN globalmart.rollup_versions.clock_columns IS 'Columns with processing time, which no comparison looks at';
+
+CREATE TABLE globalmart.rollup_progress (
+  version_id       int PRIMARY KEY REFERENCES globalmart.rollup_versions ON DELETE CASCADE,
+  domain           text NOT NULL,
+  closed_until     timestamptz NOT NULL DEFAULT '-infinity',
+  merged_until     timestamptz NOT NULL DEFAULT '-infinity',
+  published_seq    bigint NOT NULL DEFAULT 0,
+  backfilled_until timestamptz NOT NULL DEFAULT '-infinity',
+  published_at     timestamptz,
+  merge_seconds    double precision NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+COMMENT ON TABLE globalmart.rollup_progress IS 'How far each version is closed: published (closed_until), then appended (merged_until)';
+
+CREATE TABLE globalmart.partition_progress (
+  domain          text NOT NULL,
+  kafka_partition int NOT NULL,
+  max_event_time  timestamptz,
+  last_message_at timestamptz NOT NULL DEFAULT globalmart.clock(),
+  at_end_since    timestamptz,
+  checked_at      timestamptz NOT NULL DEFAULT globalmart.clock(),
+  PRIMARY KEY (domain, kafka_partition)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE globalmart.partition_progress IS 'Event time by Kafka partition; the watermark is made of it';
+COMMENT ON COLUMN globalmart.partition_progress.at_end_since IS 'Since when the bridge has been at the end of the partition; NULL while it lags';
+COMMENT ON COLUMN globalmart.partition_progress.checked_at IS 'When the bridge last said so: a bridge that is down makes no partition idle';
+
+CREATE TABLE globalmart.sql_progress (
+  domain         text NOT NULL,
+  max_event_time timestamptz NOT NULL,
+  committed_at   timestamptz NOT NULL
+);
+COMMENT ON TABLE globalmart.sql_progress IS 'Event time of rows that came by SQL: appended by each fold, so that clients never wait for each other; the closer keeps it short';
+
+-- What install_shop() runs. Members of the extension: an update brings new ones.
+CREATE TABLE globalmart.shop_scripts (
+  ordinal int PRIMARY KEY,
+  name    text NOT NULL,
+  body    text NOT NULL
+);
+COMMENT ON TABLE globalmart.shop_scripts IS 'The shipped shop as SQL: streams, lists, rollups; install_shop() runs them in order';

@@ -1,0 +1,18 @@
+-- The schema and the three roles. Roles belong to the whole cluster, so they may be there already
+-- and DROP EXTENSION leaves them.
+CREATE SCHEMA globalmart;
+COMMENT ON SCHEMA globalmart IS 'GlobalMart: streams, rollups and the engine that keeps them';
+
+DO $$
+DECLARE
+  role_name text;
+BEGIN
+  FOREACH role_name IN ARRAY ARRAY['globalmart_owner', 'globalmart_writer', 'globalmart_reader'] LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name) THEN
+      EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role_name);
+    END IF;
+  END LOOP;
+END
+$$;
+GRANT USAGE ON SCHEMA globalmart TO globalmart_writer, globalmart_reader;
+GRANT USAGE, CREATE ON SCHEMA globalmart TO globalmart_owner;

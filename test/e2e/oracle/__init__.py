@@ -12,5 +12,4 @@ integer arithmetic (microseconds, cents, millionths), and shares nothing with th
     rollups     the 27 tables
     compare     differences between two sets of rows
     recording   the conformance cases and NDJSON files
-    database    the product's rows in the oracle's terms
 """

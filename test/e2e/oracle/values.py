@@ -172,10 +172,3 @@ def array_of(check_element):
         return [check_element(element) for element in value]
 
     return check
-
-
-def array(value):
-    """An array that is not looked into."""
-    if type(value) is not list:
-        raise Fault("ill_typed")
-    return value

@@ -1,0 +1,89 @@
+"""Recordings of generated events: files of the generator, put into topics, and the oracle's view."""
+
+import subprocess
+
+from oracle import instants
+from oracle.intake import DOMAIN_OF_TOPIC, ACCEPTED, Oracle
+
+from . import traffic
+from .processes import PROJECT
+from .small_shop import SmallShop
+
+GENERATOR = PROJECT / "build/bin/globalmart-generate"
+START = instants.parse("2026-11-20T22:30:00Z")  # so that a midnight is among the events
+CLOCK = instants.parse("2026-11-23T00:00:00Z")
+DISORDER = 50 * instants.SECOND  # below every lateness
+
+
+class Recording:
+    """`topics`: where the messages are; `until`: every window that ends by then gets closed."""
+
+    def __init__(self, topics, last):
+        self.topics = topics
+        self.clock = CLOCK
+        self.until = last
+        self.oracle = Oracle(CLOCK, topics.partitions)
+        self.accepted = [
+            message for message in topics.messages if self.oracle.take(message) == ACCEPTED
+        ]
+        self._time_of = {}
+        for events in self.oracle.events.values():
+            for event in events:
+                self._time_of[event.topic, event.partition, event.offset] = event.time
+
+    def furthest_before(self):
+        """{place: the greatest event time of accepted messages before it in its partition}."""
+        furthest, before = {}, {}
+        for message in self.topics.messages:
+            partition = message[:2]
+            before[message[:3]] = furthest.get(partition, -(2**62))
+            time = self._time_of.get(message[:3])
+            if time is not None:
+                furthest[partition] = max(time, before[message[:3]])
+        return before
+
+    def greatest_event_times(self):
+        greatest = {}
+        for (topic, _, _), time in self._time_of.items():
+            domain = DOMAIN_OF_TOPIC[topic]
+            greatest[domain] = max(time, greatest.get(domain, time))
+        return greatest
+
+
+def fill(topics, folder, seed, count, late, order):
+    """Generates events, puts them into the topics in this order of arrival, and after them one
+    event in each partition that closes everything."""
+    made = with_small_shop(seed, count, late)
+    made = {topic: traffic.ORDERS[order](pairs, seed) for topic, pairs in made.items()}
+    topics.put_topics(made, START)
+    last = max(filter(None, map(_time_of_pair, (pair for pairs in made.values() for pair in pairs))))
+    topics.put_sentinels(last + 6 * instants.HOUR)
+    return Recording(topics, last + 2 * instants.HOUR)
+
+
+def _time_of_pair(pair):
+    time = traffic.event_time(pair[1])
+    return time if time is not None and time < CLOCK else None
+
+
+def with_small_shop(seed, count, late):
+    shop = SmallShop(seed, count, START, span_of(count), users=max(40, count // 700))
+    return shop.messages(
+        disorder=DISORDER,
+        late=0.01 if late else 0,
+        most_late=40 * instants.MINUTE,
+        duplicates=0.01,
+        corrupt=0.01,
+    )
+
+
+def span_of(count):
+    """About 20 events a second of event time."""
+    return count * instants.SECOND // 20
+
+
+def with_generator(folder, arguments):
+    """The generator's files for these arguments, made once."""
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run([GENERATOR, "--out", folder, *arguments], check=True, capture_output=True)
+    return traffic.read_files(folder)

@@ -1,0 +1,150 @@
+"""Sixteen clients that have only SQL insert at once: no deadlock, and the tables equal the oracle."""
+
+import json
+import random
+import threading
+
+import psycopg2
+
+from harness import generated, small_shop, tables, traffic
+from harness.sql_rows import insert
+from oracle import instants, rollups
+from oracle.intake import Oracle
+
+CLIENTS = 16
+EVENTS_EACH = 3
+
+
+def test_many_clients(database, cluster, seed, long_form):
+    transactions = 2_000 if long_form else 300
+    count = CLIENTS * transactions * EVENTS_EACH
+    shop = small_shop.SmallShop(seed, count, generated.START, 90 * instants.MINUTE, users=200)
+    database.set_clock(instants.show(generated.CLOCK))
+    oracle = Oracle(generated.CLOCK)
+    events = list(accepted(shop, oracle))
+    # A client's n-th transaction has events of the time of everybody's n-th.
+    portions = [
+        [
+            events[(number * CLIENTS + client) * EVENTS_EACH :][:EVENTS_EACH]
+            for number in range(transactions)
+        ]
+        for client in range(CLIENTS)
+    ]
+    clients = [Client(database, portion, seed + number) for number, portion in enumerate(portions)]
+    closer = Closer(database)
+    closer.start()
+    for client in clients:
+        client.start()
+    for client in clients:
+        client.join()
+    closer.end()
+    errors = [error for client in clients for error in client.errors] + closer.errors
+    assert errors == [], f"{len(errors)} errors: {errors[:3]}"
+
+    last = max(event.time for event in events)
+    for topic, make in traffic.sentinels(last + 6 * instants.HOUR).items():
+        insert(database.connection.cursor(), oracle.contract.event(topic, make(0)[1]))
+    database.close_windows()
+    late = tables.late_ids(database)
+    found = tables.differences(database, oracle, last + 2 * instants.HOUR, late=late)
+    assert not found, tables.explain(found)
+    for name in rollups.BY_NAME:
+        assert database.rows("SELECT * FROM globalmart.verify(%s)", name) == [], name
+    assert "deadlock detected" not in cluster.log.read_text(errors="replace")
+
+
+def accepted(shop, oracle):
+    """The generator's events as the contract reads them, given to the oracle as well."""
+    for number, (topic, event) in enumerate(shop.events()):
+        event.pop("_time")
+        parsed = oracle.contract.event(topic, json.dumps(event).encode())
+        parsed.partition, parsed.offset = -1, number
+        oracle.take_event(parsed)
+        yield parsed
+
+
+class Client(threading.Thread):
+    """`portions`: the events of each of its transactions."""
+
+    def __init__(self, database, portions, seed):
+        super().__init__()
+        self.database = database
+        self.portions = portions
+        self.random = random.Random(seed)
+        self.errors = []
+
+    def run(self):
+        connection = psycopg2.connect(self.database.dsn())
+        try:
+            for events in self.portions:
+                self.random.shuffle(events)  # tables are locked in no order
+                with connection, connection.cursor() as cursor:
+                    for event in events:
+                        insert(cursor, event)
+        except psycopg2.Error as error:
+            self.errors.append(error)
+        finally:
+            connection.close()
+
+
+class Closer(threading.Thread):
+    """Closes again and again while the clients insert."""
+
+    def __init__(self, database):
+        super().__init__()
+        self.database = database
+        self.errors = []
+        self._ended = threading.Event()
+
+    def run(self):
+        connection = self.database.connect()
+        try:
+            while not self._ended.wait(0.1):
+                connection.cursor().execute("CALL globalmart.close_windows()")
+        except psycopg2.Error as error:
+            self.errors.append(error)
+        finally:
+            connection.close()
+
+    def end(self):
+        self._ended.set()
+        self.join()
+
+
+def insert(cursor, event):
+    time = instants.show(event.time)
+    if event.topic == contract.TRANSACTIONS:
+        _insert_row(cursor, "transactions", time, [(name, getattr(event, name)) for name in ORDER.split()])
+        shared = [(name, getattr(event, name)) for name in ORDER.split() if name != "discount_amount"]
+        for number, line in enumerate(event.lines, 1):
+            own = [(name, {**line, "line_no": number}[name]) for name in LINE.split()]
+            _insert_row(cursor, "transaction_items", time, own + shared)
+    else:
+        table, names = COLUMNS[event.topic]
+        values = [(name, getattr(event, name, None)) for name in names.split()]
+        _insert_row(cursor, table, time, values)
+
+
+def _insert_row(cursor, table, time, values):
+    names = ", ".join(["event_time", *(name for name, _ in values)])
+    casts = ", ".join(["%s", *(_placeholder(name) for name, _ in values)])
+    cursor.execute(
+        f"INSERT INTO globalmart.{table} ({names}) VALUES ({casts})",
+        [time, *(_literal(name, value) for name, value in values)],
+    )
+
+
+def _placeholder(name):
+    if name in CENTS:
+        return "%s::numeric / 100"
+    if name == "view_duration":
+        return "%s::numeric / 1000000"
+    if name in ("transaction_id", "event_id", "session_id"):
+        return "%s::uuid"
+    return "%s::numeric[]" if name == "prices" else "%s"
+
+
+def _literal(name, value):
+    if name == "prices" and value is not None:
+        return [f"{cents // 100}.{cents % 100:02d}" for cents in value]
+    return value

@@ -8,6 +8,58 @@ PROCESSING_TIME = {
     "updated_at",
 }  # fmt: skip
 
+# Stream tables: the oracle's source and the columns.
+_SESSION = "event_time event_id session_id event_type user_id country"
+_PLACE = "kafka_partition kafka_offset"
+STREAMS = {
+    table: (source, f"{names} {_PLACE}".split())
+    for table, source, names in [
+        (
+            "transactions",
+            "orders",
+            "event_time transaction_id user_id total_amount discount_amount payment_method country",
+        ),
+        (
+            "transaction_items",
+            "lines",
+            "event_time transaction_id line_no quantity product_id price user_id total_amount"
+            " payment_method country",
+        ),
+        (
+            "cart_events",
+            "carts",
+            f"{_SESSION} product_id product_name category price quantity old_quantity new_quantity"
+            " cart_size total_items cart_value",
+        ),
+        (
+            "product_view_events",
+            "views",
+            f"{_SESSION} product_id product_name category price view_duration from_search"
+            " previously_viewed_count search_query results_count filter_category min_price"
+            " max_price product_ids product_names prices",
+        ),
+        (
+            "inventory_events",
+            "stock",
+            "event_time event_id event_type product_id country stock_level delta old_price"
+            " new_price",
+        ),
+    ]
+}
+ATTRIBUTES = {
+    "event_time": "time",
+    "transaction_id": "id",
+    "event_id": "id",
+    "kafka_partition": "partition",
+    "kafka_offset": "offset",
+}
+SCALES = dict.fromkeys(
+    "total_amount discount_amount price cart_value min_price max_price old_price new_price"
+    " prices".split(),
+    100,
+)
+SCALES["view_duration"] = 1_000_000
+
 
 def columns(database, table):
     found = database.rows(
@@ -69,3 +121,52 @@ def explain(differences, at_most=15):
         shown += [line for line in differences if line.startswith(table + ":")][:at_most]
     summary = ", ".join(f"{table} {count}" for table, count in counts.items())
     return f"{len(differences)} differences ({summary})\n" + "\n".join(shown[: at_most * 4])
+
+
+def stream_differences(database, oracle):
+    """Every difference between the stream tables and the events that the oracle accepted, column
+    by column."""
+    found = []
+    for table, (source, names) in STREAMS.items():
+        expected = {}
+        for event in oracle.events[source]:
+            row = {name: getattr(event, ATTRIBUTES.get(name, name), None) for name in names}
+            expected[_place(row)] = row
+        selected = ", ".join(_stream_expression(name) for name in names)
+        actual = {}
+        for values in database.rows(f"SELECT {selected} FROM globalmart.{table}"):
+            row = dict(zip(names, map(_stream_value, names, values)))
+            if _place(row) in actual:
+                found.append(f"{table}: twice {_place(row)}")
+            actual[_place(row)] = row
+        for place in sorted(expected.keys() - actual.keys()):
+            found.append(f"{table}: missing {expected[place]}")
+        for place in sorted(actual.keys() - expected.keys()):
+            found.append(f"{table}: unexpected {actual[place]}")
+        for place in sorted(expected.keys() & actual.keys()):
+            for name in names:
+                if expected[place][name] != actual[place][name]:
+                    found.append(
+                        f"{table}: {place}: {name} is {actual[place][name]!r},"
+                        f" should be {expected[place][name]!r}"
+                    )
+    return found
+
+
+def _place(row):
+    return (row["kafka_partition"], row["kafka_offset"], row.get("line_no"))
+
+
+def _stream_expression(name):
+    if name == "event_time":
+        return "(extract(epoch FROM event_time) * 1000000)::bigint"
+    return f"{name}::text" if name in ("event_id", "session_id", "transaction_id") else name
+
+
+def _stream_value(name, value):
+    if value is None or name not in SCALES:
+        return value
+    scale = SCALES[name]
+    if isinstance(value, list):
+        return [int(element * scale) for element in value]
+    return int(value * scale)

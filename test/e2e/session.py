@@ -61,15 +61,19 @@ class Shop:
         self.bridge = None
 
     def set_up(self, topics, clock, **settings):
-        """A bridge for these topics. `clock` in microseconds; `settings` with __ for the dot."""
+        """A bridge for these topics. `clock` in microseconds, None for the real one; `settings`
+        with __ for the dot."""
         self.topics = topics
         self.clock = clock
-        self.database.set_clock(instants.show(clock))
         names = {
             f"kafka.topics.{setting}": topics.names[topic]
             for topic, setting in traffic.SETTING_OF_TOPIC.items()
         }
         names["kafka.topics.alerts"] = topics.alerts
+        fixed_clock = {}
+        if clock is not None:
+            self.database.set_clock(instants.show(clock))
+            fixed_clock["bridge.clock"] = instants.show(clock)
         self.bridge = Bridge(
             self.folder,
             {
@@ -77,8 +81,8 @@ class Shop:
                 "kafka.group_id": f"test-{next(_numbers)}",
                 **names,
                 "postgres.dsn": self.database.dsn("bridge"),
-                "bridge.clock": instants.show(clock),
                 "http.listen": "127.0.0.1:0",
+                **fixed_clock,
                 **{name.replace("__", "."): value for name, value in settings.items()},
             },
         )

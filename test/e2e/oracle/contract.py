@@ -186,7 +186,7 @@ class Contract:
         self._user = _Shape(
             {"user_id": user_id, "timestamp": timestamp, "country": country},
             {
-                "age_range": label,
+                "age_range": values.any_text,
                 "preferences": values.array_of(label),
                 "registered_at": timestamp,
             },

@@ -42,6 +42,10 @@ def text(value):
     return value, length
 
 
+def any_text(value):
+    return text(value)[0]
+
+
 def text_of(shortest, longest):
     def check(value):
         value, length = text(value)
@@ -91,7 +95,9 @@ def timestamp(latest):
         value, _ = text(value)
         instant = instants.parse(value)
         if instant is None:
-            raise Fault("bad_timestamp")
+            # Of the year 0 one may also say that it is too early.
+            reasons = ["out_of_range"] if value.startswith("0000-") else []
+            raise Fault("bad_timestamp", *reasons)
         if instant < EARLIEST:
             raise Fault("out_of_range")
         if instant > latest():

@@ -1,4 +1,4 @@
-// approx_count_distinct(anyelement), distinct_sketch(anyelement) and
+// approx_count_distinct(anyelement), build_sketch(anyelement) and
 // merge_sketches(distinct_sketch): three aggregates over one state. A group without a value has no
 // state (NULL).
 #include "aggregates/sketch_state.hpp"

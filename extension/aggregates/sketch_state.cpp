@@ -62,7 +62,7 @@ DistinctSketch read_sketch(std::string_view bytes, int sqlstate) {
         sqlstate, "invalid distinct_sketch",
         "These " + std::to_string(bytes.size()) +
             " bytes are not what this version of globalmart writes for any sketch.",
-        "Build sketches with globalmart.distinct_sketch(value), and copy them whole.");
+        "Build sketches with globalmart.build_sketch(value), and copy them whole.");
   return std::move(*sketch);
 }
 

@@ -81,7 +81,7 @@ CREATE AGGREGATE globalmart.approx_count_distinct(value anyelement) (
 COMMENT ON AGGREGATE globalmart.approx_count_distinct(anyelement) IS
   'How many distinct values there are, NULL not counted: exact up to 2,048, standard error 0.6 % above; 0 for no rows';
 
-CREATE AGGREGATE globalmart.distinct_sketch(value anyelement) (
+CREATE AGGREGATE globalmart.build_sketch(value anyelement) (
   SFUNC = globalmart.distinct_add,
   STYPE = internal,
   SSPACE = 256,
@@ -91,7 +91,7 @@ CREATE AGGREGATE globalmart.distinct_sketch(value anyelement) (
   DESERIALFUNC = globalmart.distinct_deserialize,
   PARALLEL = SAFE
 );
-COMMENT ON AGGREGATE globalmart.distinct_sketch(anyelement) IS
+COMMENT ON AGGREGATE globalmart.build_sketch(anyelement) IS
   'The sketch of the distinct values, NULL left out, to be stored and merged later; an empty sketch for no rows';
 
 CREATE AGGREGATE globalmart.merge_sketches(sketch globalmart.distinct_sketch) (

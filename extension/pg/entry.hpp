@@ -24,6 +24,11 @@
 
 #include "pg/postgres.hpp"
 
+// The module is built with -fvisibility=hidden, and PostgreSQL's own macros (PG_MODULE_MAGIC, its
+// finfo records) export nothing on this platform unless PGDLLEXPORT says so.
+#undef PGDLLEXPORT
+#define PGDLLEXPORT __attribute__((visibility("default")))
+
 namespace globalmart::pg {
 
 // An error of ours. `sqlstate` is one of ERRCODE_..., messages are complete sentences' parts as
@@ -135,17 +140,17 @@ inline Datum enter(FunctionCallInfo fcinfo) {
 
 }  // namespace globalmart::pg
 
-#define GLOBALMART_FUNCTION(name)                                                             \
-  static Datum name##_guarded_body(FunctionCallInfo fcinfo);                                  \
-  extern "C" {                                                                                \
-  extern __attribute__((visibility("default"))) Datum name(FunctionCallInfo);                 \
-  extern __attribute__((visibility("default"))) const Pg_finfo_record* pg_finfo_##name(void); \
-  const Pg_finfo_record* pg_finfo_##name(void) {                                              \
-    static const Pg_finfo_record my_finfo = {1};                                              \
-    return &my_finfo;                                                                         \
-  }                                                                                           \
-  Datum name(FunctionCallInfo fcinfo) {                                                       \
-    return ::globalmart::pg::enter<&name##_guarded_body>(fcinfo);                             \
-  }                                                                                           \
-  }                                                                                           \
+#define GLOBALMART_FUNCTION(name)                                  \
+  static Datum name##_guarded_body(FunctionCallInfo fcinfo);       \
+  extern "C" {                                                     \
+  extern PGDLLEXPORT Datum name(FunctionCallInfo);                 \
+  extern PGDLLEXPORT const Pg_finfo_record* pg_finfo_##name(void); \
+  const Pg_finfo_record* pg_finfo_##name(void) {                   \
+    static const Pg_finfo_record my_finfo = {1};                   \
+    return &my_finfo;                                              \
+  }                                                                \
+  Datum name(FunctionCallInfo fcinfo) {                            \
+    return ::globalmart::pg::enter<&name##_guarded_body>(fcinfo);  \
+  }                                                                \
+  }                                                                \
   static Datum name##_guarded_body([[maybe_unused]] FunctionCallInfo fcinfo)

@@ -81,7 +81,7 @@ class Shop:
                 "kafka.group_id": f"test-{next(_numbers)}",
                 **names,
                 "postgres.dsn": self.database.dsn("bridge"),
-                "http.listen": "127.0.0.1:0",
+                "http.listen": "off",
                 **fixed_clock,
                 **{name.replace("__", "."): value for name, value in settings.items()},
             },

@@ -76,7 +76,7 @@ def test_late_events(shop, recordings, run):
 
 def run_bridge(shop, recording, workers, batch):
     shop.set_up(
-        recording.topics, recording.clock, bridge__workers=workers, bridge__batch_max_messages=batch
+        recording.topics, recording.clock, bridge__workers=workers, bridge__batch_messages=batch, bridge__batch_age_ms=0
     )
     with ClosedUntilWatch(shop.database) as watch:
         shop.bridge.drain(seconds=600)

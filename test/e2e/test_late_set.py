@@ -16,7 +16,7 @@ PORTION = 5_000
 @pytest.mark.parametrize("order", sorted(traffic.ORDERS))
 def test_exact_late_set(shop, broker, seed, long_form, order):
     count = 200_000 if long_form else 60_000
-    made = generated.with_small_shop(seed, count, late=True)
+    made = generated.small_shop(seed, count, late=True)
     made = {topic: traffic.ORDERS[order](pairs, seed) for topic, pairs in made.items()}
     messages = interleaved(made)
     topics = Topics(broker, 1)

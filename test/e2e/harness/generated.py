@@ -2,7 +2,7 @@
 
 import subprocess
 
-from oracle import instants
+from oracle import instants, recording
 from oracle.intake import DOMAIN_OF_TOPIC, ACCEPTED, Oracle
 
 from . import traffic
@@ -12,6 +12,7 @@ from .small_shop import SmallShop
 GENERATOR = PROJECT / "build/bin/globalmart-generate"
 START = instants.parse("2026-11-20T22:30:00Z")  # so that a midnight is among the events
 CLOCK = instants.parse("2026-11-23T00:00:00Z")
+RATE = 20  # shop events a second of event time
 DISORDER = 50 * instants.SECOND  # below every lateness
 
 
@@ -51,23 +52,20 @@ class Recording:
 
 
 def fill(topics, folder, seed, count, late, order):
-    """Generates events, puts them into the topics in this order of arrival, and after them one
-    event in each partition that closes everything."""
-    made = with_small_shop(seed, count, late)
+    """Puts generated events into the topics in this order of arrival, and after them one event in
+    each partition that closes everything. Few events are of the small shop, where groups and ties
+    are frequent; many are of the product's generator."""
+    made = small_shop(seed, count, late) if count < 50_000 else generator(folder, seed, count, late)
     made = {topic: traffic.ORDERS[order](pairs, seed) for topic, pairs in made.items()}
     topics.put_topics(made, START)
-    last = max(filter(None, map(_time_of_pair, (pair for pairs in made.values() for pair in pairs))))
+    times = (traffic.event_time(value) for pairs in made.values() for _, value in pairs)
+    last = max(time for time in times if time is not None and time < CLOCK)
     topics.put_sentinels(last + 6 * instants.HOUR)
     return Recording(topics, last + 2 * instants.HOUR)
 
 
-def _time_of_pair(pair):
-    time = traffic.event_time(pair[1])
-    return time if time is not None and time < CLOCK else None
-
-
-def with_small_shop(seed, count, late):
-    shop = SmallShop(seed, count, START, span_of(count), users=max(40, count // 700))
+def small_shop(seed, count, late):
+    shop = SmallShop(seed, count, START, count * instants.SECOND // RATE, users=max(40, count // 700))
     return shop.messages(
         disorder=DISORDER,
         late=0.01 if late else 0,
@@ -77,13 +75,25 @@ def with_small_shop(seed, count, late):
     )
 
 
-def span_of(count):
-    """About 20 events a second of event time."""
-    return count * instants.SECOND // 20
-
-
-def with_generator(folder, arguments):
-    """The generator's files for these arguments, made once."""
-    folder.mkdir(parents=True, exist_ok=True)
-    subprocess.run([GENERATOR, "--out", folder, *arguments], check=True, capture_output=True)
-    return traffic.read_files(folder)
+def generator(folder, seed, count, late):
+    """The generator's files, in order of arrival."""
+    out = folder / f"generated-{seed}-{count}-{late}"
+    if not out.exists():
+        out.mkdir()
+        options = {
+            "--out": out,
+            "--seed": seed,
+            "--count": count * 95 // 100,  # inventory events come on top
+            "--start": instants.show(START),
+            "--event-rate": RATE,
+            "--users": 1_000,
+            "--products": 100,
+            "--disorder": DISORDER // instants.SECOND,
+            "--late": 0.01 if late else 0,
+            "--late-by": 1_200,
+            "--duplicates": 0.01,
+            "--corrupt": 0.01,
+        }
+        arguments = [str(part) for option in options.items() for part in option]
+        subprocess.run([GENERATOR, "--quiet", "--flat-day", *arguments], check=True)
+    return recording.read_topics(out)

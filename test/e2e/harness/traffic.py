@@ -5,7 +5,7 @@ import json
 import random
 import zlib
 
-from oracle import contract, instants, recording
+from oracle import contract, instants
 from oracle.intake import Message
 
 SETTING_OF_TOPIC = {
@@ -143,8 +143,3 @@ def _sorted(pairs, moved):
 
 
 ORDERS = {"as_generated": as_generated, "by_event_time": by_event_time, "displaced": displaced}
-
-
-def read_files(folder):
-    """The topics in the generator's files."""
-    return recording.read_topics(folder)

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace globalmart::generator {
+
+/// Reads comma-separated values as RFC 4180 has them: fields may stand in double quotes, and then
+/// hold commas, line ends and doubled quotes; lines end with LF or CR LF. Holds no copy: the text
+/// must outlive the reader.
+class CsvReader {
+ public:
+  explicit CsvReader(std::string_view text) : rest_(text) {}
+
+  /// Reads the next record into `fields`; false at the end. A quote that is never closed takes
+  /// the rest of the text.
+  bool next(std::vector<std::string>& fields);
+
+ private:
+  std::string_view rest_;
+};
+
+}  // namespace globalmart::generator

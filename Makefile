@@ -17,7 +17,7 @@ EXTRA_CLEAN    = build
 STANDARD       = -std=gnu++20
 WARNINGS       = -Wall -Wextra -Werror
 PG_CPPFLAGS    = -I$(CURDIR)/extension
-PG_CXXFLAGS    = $(STANDARD) -O2 $(WARNINGS) -Wno-unused-parameter -Wno-register -Wno-sign-compare \
+PG_CXXFLAGS    = $(STANDARD) -O2 -fno-strict-aliasing -fwrapv $(WARNINGS) -Wno-unused-parameter -Wno-register -Wno-sign-compare \
                  -Wno-missing-field-initializers -fvisibility=hidden -fno-semantic-interposition
 SHLIB_LINK     = -lstdc++
 with_llvm      = no
@@ -32,7 +32,7 @@ include $(PGXS)
 override with_llvm = no
 
 all: extension programs
-.PHONY: extension programs unit deps check demo bench format lint
+.PHONY: extension programs unit unit-binaries deps check demo bench format lint
 
 extension: all-lib $(INSTALL_SQL)
 
@@ -94,7 +94,8 @@ build/bin/test/unit-generator: $(call object,$(call unit_sources,generator)) $(f
 	@mkdir -p $(@D)
 	$(CXX) -o $@ $^ $(GENERATOR_LIBS) -lgtest -lgtest_main
 
-unit: $(UNIT_BINARIES)
+unit-binaries: $(UNIT_BINARIES)
+unit: unit-binaries
 	@for binary in $(UNIT_BINARIES); do echo "== $$binary"; $$binary --gtest_brief=1 || exit 1; done
 
 deps:

@@ -74,6 +74,7 @@ CREATE TABLE globalmart.rollup_versions (
   live_from         timestamptz NOT NULL DEFAULT '-infinity',
   live_until        timestamptz NOT NULL DEFAULT 'infinity',
   close_query       text,
+  window_query      text,
   per_window        boolean NOT NULL DEFAULT false,
   columns           text[],
   key_columns       text[],
@@ -96,6 +97,13 @@ CREATE TABLE globalmart.rollup_progress (
   merge_seconds    double precision NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE globalmart.rollup_progress IS 'How far each version is closed: published (closed_until), then appended (merged_until)';
+
+CREATE TABLE globalmart.close_counter (
+  only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
+  last_seq bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+INSERT INTO globalmart.close_counter DEFAULT VALUES;
+COMMENT ON TABLE globalmart.close_counter IS 'The number of the last publication; locked while one is made, so that numbers commit in their order';
 
 CREATE TABLE globalmart.partition_progress (
   domain          text NOT NULL,

@@ -1,0 +1,123 @@
+#include "fold/detect.hpp"
+
+#include <cstring>
+
+#include "pg/entry.hpp"
+#include "store/clock.hpp"
+
+extern "C" {
+#include "utils/queryenvironment.h"
+}
+
+namespace globalmart::fold {
+
+namespace {
+
+const char* const kMatches = "globalmart_matched";
+
+// The rows whose detection is being inserted; NULL outside of an insertion.
+struct Detected {
+  const Program* program;
+  Tuplestorestate* rows;
+};
+const Detected* current = nullptr;
+
+// Names the rows at hand, and the time of detection, for as long as the insertion runs.
+class Detection {
+ public:
+  Detection(const Program& program, const Detector& detector)
+      : detected_{&program, detector.matches}, outer_(current) {
+    current = &detected_;
+    store::set_processing_time(store::clock_now());
+  }
+  ~Detection() {
+    current = outer_;
+    store::clear_processing_time();
+  }
+  Detection(const Detection&) = delete;
+  Detection& operator=(const Detection&) = delete;
+
+ private:
+  Detected detected_;
+  const Detected* outer_;
+};
+
+void insert_matches(const Program& program, const Detector& detector) {
+  SPI_connect();
+  auto* matched = static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
+  matched->md.name = const_cast<char*>(kMatches);
+  matched->md.reliddesc = program.stream->relation;
+  matched->md.enrtype = ENR_NAMED_TUPLESTORE;
+  matched->md.enrtuples = static_cast<double>(detector.match_count);
+  matched->reldata = detector.matches;
+  if (SPI_register_relation(matched) != SPI_OK_REL_REGISTER)
+    elog(ERROR, "SPI_register_relation failed");
+  SPIPlanPtr plan = SPI_prepare(detector.insert, 0, nullptr);
+  if (plan == nullptr)
+    elog(ERROR, "detector %s cannot be prepared: %s", detector.name,
+         SPI_result_code_string(SPI_result));
+  SPI_execute_plan(plan, nullptr, nullptr, false, 0);
+  SPI_finish();
+}
+
+}  // namespace
+
+void run_detectors(Program& program) {
+  for (Detector& detector : program.detectors) {
+    if (detector.match_count == 0) continue;
+    const Detection detection(program, detector);
+    pg::guarded([&] { insert_matches(program, detector); });
+  }
+}
+
+const char* source_of_detected(LateRow& row, const char* topic) {
+  if (current == nullptr || current->program->stream->partition_column == 0) return topic;
+  const store::Stream& stream = *current->program->stream;
+  Relation root = RelationIdGetRelation(stream.relation);
+  TupleTableSlot* slot = MakeSingleTupleTableSlot(RelationGetDescr(root), &TTSOpsMinimalTuple);
+  const int pointer = tuplestore_alloc_read_pointer(current->rows, 0);
+  tuplestore_select_read_pointer(current->rows, pointer);
+  tuplestore_rescan(current->rows);
+  while (tuplestore_gettupleslot(current->rows, true, false, slot)) {
+    bool null;
+    const Datum id = slot_getattr(slot, stream.id_column, &null);
+    if (null || memcmp(DatumGetUUIDP(id), &row.event_id, sizeof(pg_uuid_t)) != 0) continue;
+    row.kafka_partition = DatumGetInt32(slot_getattr(slot, stream.partition_column, &null));
+    row.kafka_offset = DatumGetInt64(slot_getattr(slot, stream.offset_column, &null));
+    row.received_at = DatumGetTimestampTz(slot_getattr(slot, stream.received_column, &null));
+    topic = stream.topic == nullptr ? topic : stream.topic;
+    break;
+  }
+  ExecDropSingleTupleTableSlot(slot);
+  RelationClose(root);
+  return topic;
+}
+
+const char* domain_of(const char* stream, Oid relation) {
+  // Stream names are few and keep their domain: asked once a backend, unless the extension was made
+  // anew (the table then has another oid).
+  struct Known {
+    const char* stream;
+    Oid relation;
+    const char* domain;
+  };
+  static List* known = NIL;
+  ListCell* each;
+  foreach (each, known) {
+    auto* entry = static_cast<Known*>(lfirst(each));
+    if (entry->relation == relation && strcmp(entry->stream, stream) == 0) return entry->domain;
+  }
+  store::Stream* found = store::find_stream(relation);
+  if (found == nullptr)
+    ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
+            errmsg("table \"%s\" is not part of stream \"%s\"", get_rel_name(relation), stream),
+            errhint("Register it with globalmart.create_stream."));
+  MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+  auto* entry = static_cast<Known*>(palloc(sizeof(Known)));
+  *entry = {pstrdup(stream), relation, pstrdup(found->domain)};
+  known = lappend(known, entry);
+  MemoryContextSwitchTo(caller);
+  return entry->domain;
+}
+
+}  // namespace globalmart::fold

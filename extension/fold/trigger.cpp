@@ -1,0 +1,129 @@
+// The statement trigger of every stream table: a batch of new rows is folded where it is inserted,
+// in the same transaction. From top to bottom the way of a batch.
+#include <memory>
+
+#include "fold/detect.hpp"
+#include "fold/fold.hpp"
+#include "fold/late.hpp"
+#include "fold/program.hpp"
+#include "pg/entry.hpp"
+#include "store/clock.hpp"
+#include "store/fold_lock.hpp"
+#include "store/partial_log.hpp"
+#include "store/progress.hpp"
+
+namespace globalmart::fold {
+
+namespace {
+
+const TriggerData* checked_trigger(FunctionCallInfo fcinfo) {
+  if (!CALLED_AS_TRIGGER(fcinfo))
+    ereport(ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+            errmsg("fold_rows() is a trigger function"));
+  auto* trigger = reinterpret_cast<TriggerData*>(fcinfo->context);
+  if (!TRIGGER_FIRED_AFTER(trigger->tg_event) || !TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+      TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || trigger->tg_newtable == nullptr ||
+      trigger->tg_trigger->tgnargs != 1)
+    ereport(
+        ERROR, errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+        errmsg(
+            "fold_rows() must be fired AFTER INSERT FOR EACH STATEMENT with REFERENCING NEW TABLE"),
+        errhint("globalmart.create_stream makes the trigger."));
+  return trigger;
+}
+
+// What one call needs; kept from call to call for its memory, one for each depth of nesting (a
+// detector's table is a stream of its own).
+struct Workspace {
+  BatchOutcome outcome;
+  store::ChunkBatch chunks;
+};
+
+Workspace& workspace(size_t depth) {
+  static std::vector<std::unique_ptr<Workspace>> kept;
+  while (kept.size() <= depth) kept.push_back(std::make_unique<Workspace>());
+  kept[depth]->outcome.clear();
+  kept[depth]->chunks.clear();
+  return *kept[depth];
+}
+
+size_t depth = 0;
+
+class Nesting {
+ public:
+  explicit Nesting(Program& program) : program_(program) {
+    ++depth;
+    program_.busy = true;
+  }
+  ~Nesting() {
+    --depth;
+    program_.busy = false;
+    for (auto& plan : program_.plans) plan->table.clear();
+    for (Detector& detector : program_.detectors) {
+      detector.matches = nullptr;  // the memory context of the call frees it
+      detector.match_count = 0;
+    }
+  }
+
+ private:
+  Program& program_;
+};
+
+void fold_batch(const TriggerData* trigger, const char* domain, const store::DomainState& state,
+                Program& program) {
+  Workspace& work = workspace(depth);
+  const Nesting nesting(program);
+  pg::guarded([&] {
+    Relation root = RelationIdGetRelation(program.stream->relation);
+    TupleConversionMap* to_root =
+        convert_tuples_by_name(RelationGetDescr(trigger->tg_relation), RelationGetDescr(root));
+    RelationClose(root);
+    fold_rows(program, trigger->tg_newtable, RelationGetDescr(trigger->tg_relation), to_root,
+              work.outcome);
+  });
+  for (auto& plan : program.plans)
+    write_chunks(plan->table.states(), plan->table.all(), plan->layout,
+                 [&](int64_t slice, int64_t last, int groups, std::string_view body) {
+                   work.chunks.add(plan->plan_id, slice, last, groups, body);
+                 });
+  pg::guarded([&] {
+    store::append_chunks(domain, state.generation, state.close_seq, work.chunks);
+    if (work.outcome.has_sql_rows)
+      store::append_sql_progress(domain, work.outcome.sql_max_event_time);
+    append_late_rows(*program.stream, work.outcome.late);
+  });
+  run_detectors(program);
+}
+
+}  // namespace
+
+}  // namespace globalmart::fold
+
+GLOBALMART_FUNCTION(globalmart_fold_rows) {
+  using namespace globalmart;
+  const TriggerData* trigger = fold::checked_trigger(fcinfo);
+  if (tuplestore_tuple_count(trigger->tg_newtable) == 0) return PointerGetDatum(nullptr);
+
+  const char* stream_name = trigger->tg_trigger->tgargs[0];
+  const char* domain = nullptr;
+  store::DomainState state;
+  fold::Program* program = nullptr;
+  pg::guarded([&] {
+    domain = fold::domain_of(stream_name, RelationGetRelid(trigger->tg_relation));
+    // First the tag, then a fresh snapshot, whatever the isolation level: either a closer waits for
+    // this fold, or this fold sees the window as closed.
+    store::hold_fold_lock(domain);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    store::ProgressRow* progress = nullptr;
+    int progress_count = 0;
+    state = store::read_progress(domain, snapshot, &progress, &progress_count);
+    UnregisterSnapshot(snapshot);
+    program = &fold::program_for(stream_name, RelationGetRelid(trigger->tg_relation),
+                                 state.definition_version);
+    fold::apply_progress(*program, progress, progress_count);
+  });
+  if (!program->plans.empty() || !program->detectors.empty() ||
+      program->stream->partition_column != 0)
+    fold::fold_batch(trigger, domain, state, *program);
+  return PointerGetDatum(nullptr);
+}

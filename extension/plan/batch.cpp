@@ -1,0 +1,240 @@
+// The query over raw rows: the definition itself, with its streams narrowed to the rows that count.
+#include "plan/outline.hpp"
+#include "plan/tree.hpp"
+#include "store/catalog.hpp"
+
+namespace globalmart::plan {
+
+namespace {
+
+const char* quoted(Oid relation, AttrNumber column) {
+  return quote_identifier(get_attname(relation, column, false));
+}
+
+const char* qualified(Oid relation) {
+  return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+                                    get_rel_name(relation));
+}
+
+// The stream's columns in their order, so that attribute numbers keep their meaning; a dropped
+// column leaves a NULL.
+void append_columns(StringInfo sql, Oid oid, const char* alias) {
+  Relation relation = table_open(oid, AccessShareLock);
+  TupleDesc columns = RelationGetDescr(relation);
+  for (int i = 0; i < columns->natts; ++i) {
+    const FormData_pg_attribute* column = TupleDescAttr(columns, i);
+    if (i > 0) appendStringInfoString(sql, ", ");
+    if (column->attisdropped)
+      appendStringInfo(sql, "NULL::pg_catalog.int4 AS dropped_%d", i + 1);
+    else
+      appendStringInfo(sql, "%s.%s", alias, quote_identifier(NameStr(column->attname)));
+  }
+  table_close(relation, AccessShareLock);
+}
+
+// Rows of one stream in [from, until], each event once, without what was late for the rollup.
+//
+// An event id may stand twice in a stream (its first copy had been forgotten); the first row
+// counts. Rows that came by SQL have no identity to go by: each counts.
+void append_counted_rows(StringInfo sql, const store::Stream* stream, const char* rollup,
+                         const char* where) {
+  const Oid oid = stream->relation;
+  const char* time = quoted(oid, stream->time_column);
+  const char* id = quoted(oid, stream->id_column);
+  appendStringInfoString(sql, "SELECT ");
+  append_columns(sql, oid, "s");
+  if (stream->partition_column != InvalidAttrNumber) {
+    appendStringInfo(
+        sql,
+        " FROM (SELECT s.*, pg_catalog.row_number() OVER (PARTITION BY s.%s, s.%s%s%s, "
+        "CASE WHEN s.kafka_partition < 0 THEN s.kafka_offset END "
+        "ORDER BY s.kafka_partition, s.kafka_offset) AS copy_number",
+        id, time, stream->line_column != InvalidAttrNumber ? ", s." : "",
+        stream->line_column != InvalidAttrNumber ? quoted(oid, stream->line_column) : "");
+  } else {
+    appendStringInfoString(sql, " FROM (SELECT s.*, 1 AS copy_number");
+  }
+  appendStringInfo(sql, " FROM %s AS s WHERE s.%s >= $3 AND s.%s <= $4", qualified(oid), time,
+                   time);
+  if (where != nullptr) appendStringInfo(sql, " AND (%s)", where);
+  appendStringInfo(
+      sql, " AND NOT EXISTS (SELECT FROM globalmart.late_events AS l WHERE l.rollup = %s AND ",
+      quote_literal_cstr(rollup));
+  if (stream->partition_column != InvalidAttrNumber)
+    appendStringInfo(sql,
+                     "l.topic = %s AND l.kafka_partition = s.kafka_partition AND l.kafka_offset = "
+                     "s.kafka_offset",
+                     quote_literal_cstr(stream->topic == nullptr ? stream->name : stream->topic));
+  else
+    appendStringInfo(sql, "l.event_id = s.%s AND l.event_time = s.%s", id, time);
+  appendStringInfoString(sql, ")) AS s WHERE s.copy_number = 1");
+}
+
+Query* parse_source(const char* sql) {
+  Oid types[4] = {TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+  List* parsed = raw_parser(sql, RAW_PARSE_DEFAULT);
+  return parse_analyze_fixedparams(linitial_node(RawStmt, parsed), sql, types, 4, nullptr);
+}
+
+void become_subquery(RangeTblEntry* entry, Query* query) {
+  List* names = NIL;
+  ListCell* each;
+  foreach (each, query->targetList) {
+    auto* target = lfirst_node(TargetEntry, each);
+    if (!target->resjunk) names = lappend(names, makeString(pstrdup(target->resname)));
+  }
+  entry->rtekind = RTE_SUBQUERY;
+  entry->subquery = query;
+  entry->relid = InvalidOid;
+  entry->relkind = 0;
+  entry->rellockmode = 0;
+  entry->inh = false;
+  entry->requiredPerms = 0;
+  entry->selectedCols = nullptr;
+  if (entry->alias == nullptr) entry->alias = makeAlias(entry->eref->aliasname, NIL);
+  entry->eref = makeAlias(entry->eref->aliasname, names);
+}
+
+Query* inner_of(const Definition* definition, Query* top) {
+  Query* query = top;
+  for (int depth = 1; depth < list_length(definition->outline->levels); ++depth)
+    query = rt_fetch(linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex, query->rtable)
+                ->subquery;
+  return query;
+}
+
+// AND quals to the innermost WHERE, written as SQL over a one-row query with the window's columns.
+Node* window_bounds(Index varno, bool session) {
+  const char* sql = session ? "SELECT FROM (SELECT $1 AS window_start, $2 AS window_end) AS w "
+                              "WHERE w.window_end > $1 AND w.window_end <= $2"
+                            : "SELECT FROM (SELECT $1 AS window_start, $2 AS window_end) AS w "
+                              "WHERE w.window_end > $1 AND w.window_end <= $2 "
+                              "AND w.window_start >= $3 AND w.window_start < $4";
+  Query* query = parse_source(sql);
+  Node* quals = query->jointree->quals;
+  ChangeVarNodes(quals, 1, varno, 0);
+  return quals;
+}
+
+struct SessionColumns {
+  Index window_varno;
+  Index source;
+  int first_column;
+};
+
+// window_start and window_end become two further columns of the source.
+Node* to_source_columns(Node* node, void* context) {
+  if (node == nullptr) return nullptr;
+  const auto* columns = static_cast<SessionColumns*>(context);
+  if (IsA(node, Var)) {
+    const auto* var = reinterpret_cast<Var*>(node);
+    if (var->varno == static_cast<int>(columns->window_varno) && var->varlevelsup == 0)
+      return reinterpret_cast<Node*>(makeVar(columns->source,
+                                             columns->first_column + var->varattno - 1,
+                                             TIMESTAMPTZOID, -1, InvalidOid, 0));
+  }
+  return mutate_expression(node, to_source_columns, context);
+}
+
+void sessionize(const Definition* definition, Query* inner, const store::Stream* stream,
+                const char* rollup) {
+  const auto* input = cell<Input>(definition->inputs, 0);
+  List* context = deparse_context_for("s", input->relation);
+  const char* time = quoted(stream->relation, stream->time_column);
+  StringInfoData keys;
+  initStringInfo(&keys);
+  ListCell* each;
+  foreach (each, input->keys)
+    appendStringInfo(&keys, "%s%s", foreach_current_index(each) > 0 ? ", " : "",
+                     deparse_expression(static_cast<Node*>(lfirst(each)), context, true, false));
+  const char* partition = input->keys == NIL ? "" : psprintf("PARTITION BY %s ", keys.data);
+  const char* where =
+      input->where == nullptr
+          ? nullptr
+          : deparse_expression(reinterpret_cast<Node*>(input->where), context, true, false);
+  const char* gap = psprintf("'%ld microseconds'::pg_catalog.interval",
+                             static_cast<long>(definition->window.width));
+  StringInfoData sql;
+  initStringInfo(&sql);
+  appendStringInfoString(&sql, "SELECT ");
+  append_columns(&sql, stream->relation, "s");
+  appendStringInfo(
+      &sql,
+      ", pg_catalog.min(s.%s) OVER (%s%s s.session_number) AS window_start, "
+      "pg_catalog.max(s.%s) OVER (%s%s s.session_number) + %s AS window_end FROM ("
+      "SELECT s.*, pg_catalog.sum(s.begins) OVER (%sORDER BY s.%s) AS session_number FROM ("
+      "SELECT s.*, CASE WHEN s.%s - pg_catalog.lag(s.%s) OVER (%sORDER BY s.%s) <= %s "
+      "THEN 0 ELSE 1 END AS begins FROM (",
+      time, partition, *partition ? "," : "PARTITION BY", time, partition,
+      *partition ? "," : "PARTITION BY", gap, partition, time, time, time, partition, time, gap);
+  append_counted_rows(&sql, stream, rollup, where);
+  appendStringInfoString(&sql, ") AS s) AS s) AS s");
+
+  RangeTblEntry* entry = rt_fetch(definition->outline->source, inner->rtable);
+  Query* source = parse_source(sql.data);
+  const int width = ExecCleanTargetListLength(source->targetList);
+  become_subquery(entry, source);
+  SessionColumns columns = {definition->outline->window_varno, definition->outline->source,
+                            width - 1};
+  inner->targetList = reinterpret_cast<List*>(
+      to_source_columns(reinterpret_cast<Node*>(inner->targetList), &columns));
+  inner->havingQual = to_source_columns(inner->havingQual, &columns);
+  inner->jointree->quals = to_source_columns(inner->jointree->quals, &columns);
+
+  // The window function leaves FROM.
+  RangeTblRef* ref = makeNode(RangeTblRef);
+  ref->rtindex = definition->outline->source;
+  Node* bounds = window_bounds(definition->outline->window_varno, true);
+  bounds = to_source_columns(bounds, &columns);
+  inner->jointree = makeFromExpr(
+      list_make1(ref),
+      make_and_qual(definition->outline->where == nullptr
+                        ? nullptr
+                        : static_cast<Node*>(copyObjectImpl(definition->outline->where)),
+                    bounds));
+}
+
+}  // namespace
+
+char* deparse_batch(const Definition* definition, const char* rollup) {
+  auto* top = static_cast<Query*>(copyObjectImpl(definition->outline->top));
+  Query* inner = inner_of(definition, top);
+  if (definition->window.kind == WindowKind::kSession) {
+    const auto* input = cell<Input>(definition->inputs, 0);
+    sessionize(definition, inner, store::find_stream(input->relation), rollup);
+    return pg_get_querydef(top, false);
+  }
+  RangeTblEntry* source = rt_fetch(definition->outline->source, inner->rtable);
+  ListCell* each;
+  const auto replace = [&](RangeTblEntry* entry) {
+    StringInfoData sql;
+    initStringInfo(&sql);
+    append_counted_rows(&sql, store::find_stream(entry->relid), rollup, nullptr);
+    become_subquery(entry, parse_source(sql.data));
+  };
+  if (source->rtekind == RTE_RELATION) {
+    replace(source);
+  } else {
+    Query* query = source->subquery;
+    List* branches = NIL;
+    if (query->setOperations == nullptr) {
+      branches = list_make1(query);
+    } else {
+      foreach (each, query->rtable)
+        branches = lappend(branches, lfirst_node(RangeTblEntry, each)->subquery);
+    }
+    foreach (each, branches) {
+      auto* branch = static_cast<Query*>(lfirst(each));
+      if (branch == nullptr) continue;
+      ListCell* entry;
+      foreach (entry, branch->rtable)
+        if (lfirst_node(RangeTblEntry, entry)->rtekind == RTE_RELATION)
+          replace(lfirst_node(RangeTblEntry, entry));
+    }
+  }
+  inner->jointree->quals = make_and_qual(inner->jointree->quals,
+                                         window_bounds(definition->outline->window_varno, false));
+  return pg_get_querydef(top, false);
+}
+
+}  // namespace globalmart::plan

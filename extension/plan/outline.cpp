@@ -1,0 +1,308 @@
+#include "plan/outline.hpp"
+
+#include "plan/tree.hpp"
+#include "store/catalog.hpp"
+
+extern "C" {
+#include "nodes/print.h"
+#include "rewrite/rewriteHandler.h"
+}
+
+namespace globalmart::plan {
+
+namespace {
+
+const char* const kShapeHint =
+    "The innermost query must be SELECT ... FROM stream, globalmart.tumble(event_time, width) "
+    "[WHERE "
+    "...] GROUP BY window_start, window_end [, keys]; levels around it are ordinary SQL.";
+
+void pin_setting(const char* name, const char* value) {
+  set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+}
+
+}  // namespace
+
+Query* analyze_select(const char* text) {
+  const int level = NewGUCNestLevel();
+  pin_setting("search_path", "pg_catalog, globalmart, pg_temp");
+  pin_setting("TimeZone", "UTC");
+  pin_setting("IntervalStyle", "postgres");
+  pin_setting("DateStyle", "ISO, YMD");
+  List* parsed = raw_parser(text, RAW_PARSE_DEFAULT);
+  if (list_length(parsed) != 1)
+    ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR), errmsg("a rollup's query must be one SELECT"));
+  Query* query =
+      parse_analyze_fixedparams(linitial_node(RawStmt, parsed), text, nullptr, 0, nullptr);
+  AtEOXact_GUC(true, level);
+  if (query->commandType != CMD_SELECT || query->utilityStmt != nullptr)
+    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+            errmsg("a rollup's query must be a SELECT"), errhint("%s", kShapeHint));
+  return query;
+}
+
+namespace {
+
+WindowKind function_kind(const RangeTblEntry* entry, bool* found) {
+  *found = false;
+  if (entry->rtekind != RTE_FUNCTION || list_length(entry->functions) != 1)
+    return WindowKind::kTumble;
+  auto* function = linitial_node(RangeTblFunction, entry->functions);
+  if (!IsA(function->funcexpr, FuncExpr)) return WindowKind::kTumble;
+  const Oid oid = reinterpret_cast<FuncExpr*>(function->funcexpr)->funcid;
+  *found = true;
+  if (store::is_our_function(oid, "tumble")) return WindowKind::kTumble;
+  if (store::is_our_function(oid, "hop")) return WindowKind::kHop;
+  if (store::is_our_function(oid, "session")) return WindowKind::kSession;
+  *found = false;
+  return WindowKind::kTumble;
+}
+
+// The range table entries that FROM names, and the quals of its joins, flattened.
+void flatten_from(Query* query, Node* node, List** varnos, List** quals) {
+  if (IsA(node, RangeTblRef)) {
+    *varnos = lappend_int(*varnos, reinterpret_cast<RangeTblRef*>(node)->rtindex);
+  } else if (IsA(node, JoinExpr)) {
+    auto* join = reinterpret_cast<JoinExpr*>(node);
+    if (join->jointype != JOIN_INNER || join->usingClause != NIL || join->alias != nullptr)
+      refuse("FROM", "an outer join or a join with USING", kShapeHint);
+    flatten_from(query, join->larg, varnos, quals);
+    flatten_from(query, join->rarg, varnos, quals);
+    if (join->quals != nullptr) *quals = lappend(*quals, join->quals);
+  } else {
+    auto* from = reinterpret_cast<FromExpr*>(node);
+    ListCell* each;
+    foreach (each, from->fromlist)
+      flatten_from(query, static_cast<Node*>(lfirst(each)), varnos, quals);
+    if (from->quals != nullptr) *quals = lappend(*quals, from->quals);
+  }
+}
+
+bool has_window(Query* query, List* varnos, Index* source, Index* window, WindowKind* kind) {
+  *source = *window = 0;
+  ListCell* each;
+  foreach (each, varnos) {
+    bool found = false;
+    const WindowKind candidate = function_kind(rt_fetch(lfirst_int(each), query->rtable), &found);
+    if (found && *window == 0) {
+      *window = lfirst_int(each);
+      *kind = candidate;
+    } else {
+      *source = lfirst_int(each);
+    }
+  }
+  return *window != 0;
+}
+
+Micros interval_micros(Node* argument, const char* what) {
+  auto* value = reinterpret_cast<Const*>(eval_const_expressions(nullptr, argument));
+  if (!IsA(value, Const) || value->constisnull || value->consttype != INTERVALOID)
+    refuse(what, "a window whose size is not a constant", "Write it as interval '5 minutes'.");
+  const Interval* interval = DatumGetIntervalP(value->constvalue);
+  if (interval->month != 0 || interval->day != 0)
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+            errmsg("a window's size must not depend on a calendar or a time zone"),
+            errdetail("Part of the query: %s", what),
+            errhint("Give months and days in hours: interval '24 hours'."));
+  return interval->time;
+}
+
+void read_window(Outline* outline, WindowKind kind) {
+  auto* function = linitial_node(
+      RangeTblFunction, rt_fetch(outline->window_varno, outline->inner->rtable)->functions);
+  auto* call = castNode(FuncExpr, copyObjectImpl(function->funcexpr));
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(call->funcid));
+  List* arguments = expand_function_arguments(call->args, false, call->funcresulttype, tuple);
+  ReleaseSysCache(tuple);
+  WindowShape& window = outline->window;
+  window.kind = kind;
+  outline->time_argument = cell<Node>(arguments, 0);
+  window.width = interval_micros(cell<Node>(arguments, 1), "the width of the window");
+  window.slide = window.width;
+  if (kind == WindowKind::kTumble)
+    window.offset = interval_micros(cell<Node>(arguments, 2), "the offset of the window");
+  if (kind == WindowKind::kHop) {
+    window.slide = interval_micros(cell<Node>(arguments, 2), "the slide of the window");
+    window.offset = interval_micros(cell<Node>(arguments, 3), "the offset of the window");
+  }
+  if (window.width <= 0 || window.slide <= 0)
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+            errmsg("a window's width, slide and gap must be greater than zero"));
+  if (window.width % window.slide != 0)
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+            errmsg("the width of a sliding window must be a multiple of its slide"));
+}
+
+Branch* plain_branch(Query* query, bool is_inner) {
+  List *varnos = NIL, *quals = NIL;
+  flatten_from(query, reinterpret_cast<Node*>(query->jointree), &varnos, &quals);
+  if (list_length(varnos) != 1 || query->hasAggs || query->groupClause != NIL ||
+      query->distinctClause != NIL || query->hasWindowFuncs || query->limitCount != nullptr ||
+      query->limitOffset != nullptr || query->hasSubLinks || query->setOperations != nullptr ||
+      query->hasTargetSRFs)
+    refuse("FROM", "a source that is more than SELECT columns FROM one stream WHERE ...",
+           kShapeHint);
+  RangeTblEntry* entry = rt_fetch(linitial_int(varnos), query->rtable);
+  if (entry->rtekind != RTE_RELATION || store::find_stream(entry->relid) == nullptr)
+    refuse(
+        "FROM", "a source that is not a stream",
+        "Register the table with globalmart.create_stream, or choose one of globalmart.streams.");
+  auto* branch = static_cast<Branch*>(palloc0(sizeof(Branch)));
+  branch->relation = entry->relid;
+  branch->varno = linitial_int(varnos);
+  branch->query = is_inner ? nullptr : query;
+  branch->target_list = query->targetList;
+  branch->where = quals == NIL ? nullptr : reinterpret_cast<Node*>(make_ands_explicit(quals));
+  return branch;
+}
+
+void union_branches(Query* query, Node* operation, Outline* outline) {
+  if (IsA(operation, SetOperationStmt)) {
+    auto* set = reinterpret_cast<SetOperationStmt*>(operation);
+    if (set->op != SETOP_UNION || !set->all)
+      refuse("FROM", "a set operation other than UNION ALL", kShapeHint);
+    union_branches(query, set->larg, outline);
+    union_branches(query, set->rarg, outline);
+    return;
+  }
+  RangeTblEntry* entry =
+      rt_fetch(reinterpret_cast<RangeTblRef*>(operation)->rtindex, query->rtable);
+  outline->branches = lappend(outline->branches, plain_branch(entry->subquery, false));
+}
+
+void require_same_types(Query* source, Outline* outline) {
+  ListCell* each;
+  foreach (each, outline->branches) {
+    auto* branch = static_cast<Branch*>(lfirst(each));
+    ListCell *mine, *wanted;
+    forboth(mine, branch->target_list, wanted, source->targetList) {
+      const Oid type = exprType(reinterpret_cast<Node*>(lfirst_node(TargetEntry, mine)->expr));
+      const Oid needed = exprType(reinterpret_cast<Node*>(lfirst_node(TargetEntry, wanted)->expr));
+      if (type != needed)
+        refuse("UNION ALL", "branches whose columns have different types",
+               "Cast the columns of each branch to one type.");
+    }
+  }
+}
+
+void read_branches(Outline* outline) {
+  RangeTblEntry* entry = rt_fetch(outline->source, outline->inner->rtable);
+  if (entry->rtekind == RTE_RELATION && entry->relkind == RELKIND_VIEW) {
+    // A view is looked through: it becomes the subquery that it stands for.
+    Relation view = table_open(entry->relid, AccessShareLock);
+    entry->subquery = static_cast<Query*>(copyObjectImpl(get_view_query(view)));
+    entry->rtekind = RTE_SUBQUERY;
+    entry->relid = InvalidOid;
+    entry->relkind = 0;
+    entry->rellockmode = 0;
+    entry->inh = false;
+    entry->requiredPerms = 0;
+    table_close(view, NoLock);
+  }
+  if (entry->rtekind == RTE_RELATION) {
+    if (store::find_stream(entry->relid) == nullptr)
+      refuse(
+          "FROM", psprintf("the table %s, which is not a stream", get_rel_name(entry->relid)),
+          "Register the table with globalmart.create_stream, or choose one of globalmart.streams.");
+    auto* branch = static_cast<Branch*>(palloc0(sizeof(Branch)));
+    branch->relation = entry->relid;
+    branch->varno = outline->source;
+    outline->branches = list_make1(branch);
+    return;
+  }
+  if (entry->rtekind != RTE_SUBQUERY) refuse("FROM", "this kind of source", kShapeHint);
+  Query* source = entry->subquery;
+  if (source->setOperations != nullptr) {
+    if (source->limitCount != nullptr || source->cteList != NIL)
+      refuse("FROM", "LIMIT or WITH in the source", kShapeHint);
+    union_branches(source, source->setOperations, outline);
+    require_same_types(source, outline);
+  } else {
+    outline->branches = list_make1(plain_branch(source, false));
+  }
+}
+
+void read_group_clause(Outline* outline) {
+  Query* inner = outline->inner;
+  if (inner->groupClause == NIL || inner->groupingSets != NIL || inner->groupDistinct)
+    refuse("GROUP BY", "a query without a plain GROUP BY window_start, window_end", kShapeHint);
+  bool has_start = false, has_end = false;
+  ListCell* each;
+  foreach (each, inner->groupClause) {
+    TargetEntry* entry =
+        get_sortgroupclause_tle(lfirst_node(SortGroupClause, each), inner->targetList);
+    const int column = window_column(outline, reinterpret_cast<Node*>(entry->expr));
+    has_start = has_start || column == 1;
+    has_end = has_end || column == 2;
+    if (column == 0) outline->keys = lappend(outline->keys, entry->expr);
+  }
+  if (!has_start || !has_end)
+    refuse("GROUP BY", "groups that are not bound to a window",
+           "Group by window_start and window_end.");
+}
+
+}  // namespace
+
+int window_column(const Outline* outline, const Node* node) {
+  if (!IsA(node, Var)) return 0;
+  const auto* var = reinterpret_cast<const Var*>(node);
+  if (var->varno != static_cast<int>(outline->window_varno) || var->varlevelsup != 0) return 0;
+  return var->varattno;
+}
+
+Outline* read_outline(const char* text) {
+  auto* outline = static_cast<Outline*>(palloc0(sizeof(Outline)));
+  new (outline) Outline();
+  outline->top = analyze_select(text);
+
+  Query* query = outline->top;
+  WindowKind kind = WindowKind::kTumble;
+  List* quals = NIL;
+  for (;;) {
+    outline->levels = lappend(outline->levels, query);
+    if (query->cteList != NIL)
+      refuse("WITH", "a common table expression", "Write it as a subquery in FROM.");
+    if (query->rowMarks != NIL) refuse("FOR UPDATE", "row locks", "Leave them out.");
+    List* varnos = NIL;
+    quals = NIL;
+    if (query->setOperations != nullptr)
+      refuse("UNION", "a set operation around the groups", kShapeHint);
+    flatten_from(query, reinterpret_cast<Node*>(query->jointree), &varnos, &quals);
+    if (has_window(query, varnos, &outline->source, &outline->window_varno, &kind)) {
+      if (list_length(varnos) != 2)
+        refuse("FROM", "a join of the stream with something else", kShapeHint);
+      break;
+    }
+    if (list_length(varnos) != 1 ||
+        rt_fetch(linitial_int(varnos), query->rtable)->rtekind != RTE_SUBQUERY)
+      refuse("FROM", "a query without a window", kShapeHint);
+    query = rt_fetch(linitial_int(varnos), query->rtable)->subquery;
+  }
+  Query* inner = outline->inner = query;
+  if (quals != NIL) outline->where = reinterpret_cast<Node*>(make_ands_explicit(quals));
+
+  if (inner->distinctClause != NIL)
+    refuse("DISTINCT", "SELECT DISTINCT in the innermost query", kShapeHint);
+  if (inner->hasWindowFuncs) refuse("OVER", "window functions in the innermost query", kShapeHint);
+  if (inner->limitCount != nullptr || inner->limitOffset != nullptr)
+    refuse("LIMIT", "LIMIT in the innermost query",
+           "Put it into a query around: it then holds for each window.");
+  if (inner->hasSubLinks)
+    refuse("a subquery in an expression", "subqueries in the innermost query", kShapeHint);
+  if (inner->hasTargetSRFs)
+    refuse("SELECT", "set-returning functions in the innermost query", kShapeHint);
+  if (contain_volatile_functions(reinterpret_cast<Node*>(outline->top)))
+    refuse("the query", "volatile functions",
+           "Use globalmart.processing_time() for the time of the close.");
+
+  read_window(outline, kind);
+  read_branches(outline);
+  if (kind == WindowKind::kSession &&
+      (list_length(outline->branches) != 1 || linitial(outline->branches) == nullptr ||
+       cell<Branch>(outline->branches, 0)->query != nullptr))
+    refuse("FROM", "session windows over more than one plain stream", kShapeHint);
+  read_group_clause(outline);
+  return outline;
+}
+
+}  // namespace globalmart::plan

@@ -1,0 +1,47 @@
+// The outline of a rollup's query: its levels, the innermost one with the stream and the window,
+// the branches of a UNION ALL source. The first look at a parse tree; definition.hpp is what comes
+// of it.
+#pragma once
+
+#include "core/window.hpp"
+#include "pg/postgres.hpp"
+#include "plan/definition.hpp"
+
+namespace globalmart::plan {
+
+// One stream behind the source: the source itself, or a branch of its UNION ALL.
+struct Branch {
+  Oid relation;
+  Index varno;        // of the stream in the branch's own query
+  Query* query;       // the branch; NULL when the stream stands in the inner query itself
+  List* target_list;  // of TargetEntry*, what the source's columns are; NIL when it is the stream
+  Node* where;        // the branch's own filter
+};
+
+struct Outline {
+  Query* top;
+  Query* inner;
+  List* levels;        // of Query*, from top to inner
+  Index source;        // varno of the source in inner
+  Index window_varno;  // varno of the window function in inner
+  Node* where;         // over the source
+  Node* time_argument;
+  WindowShape window;
+  List* keys;      // of Expr*: GROUP BY without the window columns
+  List* branches;  // of Branch*
+};
+
+// Parses and analyses one SELECT with search_path pinned and settings that could change its meaning
+// at fixed values (UTC, ISO dates).
+Query* analyze_select(const char* text);
+
+// Parses, analyses and finds the parts. Refuses with 0A000.
+Outline* read_outline(const char* text);
+
+// Fills the output part of a definition: columns, types, natural key, clock columns.
+void describe_output(const Outline* outline, Definition* definition, bool keys_not_null);
+
+// Is this node the window function's column: 1 window_start, 2 window_end; 0 otherwise.
+int window_column(const Outline* outline, const Node* node);
+
+}  // namespace globalmart::plan

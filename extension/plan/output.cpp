@@ -1,0 +1,146 @@
+// The output of a definition: columns, natural key, columns with processing time.
+#include "plan/outline.hpp"
+#include "plan/tree.hpp"
+#include "store/catalog.hpp"
+
+namespace globalmart::plan {
+
+namespace {
+
+struct Level {
+  const Outline* outline;
+  int depth;  // index into outline->levels
+  Query* query() const { return cell<Query>(outline->levels, depth); }
+  bool innermost() const { return depth == list_length(outline->levels) - 1; }
+  Level below() const { return {outline, depth + 1}; }
+};
+
+// The target entry one level down that this expression passes on; NULL when it is more than that.
+TargetEntry* passed_on(Level level, const Node* expr) {
+  if (level.innermost() || !IsA(expr, Var)) return nullptr;
+  const auto* var = reinterpret_cast<const Var*>(expr);
+  if (var->varlevelsup != 0 || var->varattno <= 0) return nullptr;
+  return get_tle_by_resno(level.below().query()->targetList, var->varattno);
+}
+
+// 1 window_start, 2 window_end, 0 anything else, looked up through the levels.
+int window_column_of(Level level, const Node* expr) {
+  if (level.innermost()) return window_column(level.outline, expr);
+  const TargetEntry* below = passed_on(level, expr);
+  return below == nullptr ? 0
+                          : window_column_of(level.below(), reinterpret_cast<Node*>(below->expr));
+}
+
+bool is_key(Level level, const Node* expr) {
+  if (level.innermost())
+    return window_column(level.outline, expr) != 0 ||
+           list_member(level.outline->keys, const_cast<Node*>(expr));
+  const TargetEntry* below = passed_on(level, expr);
+  return below != nullptr && is_key(level.below(), reinterpret_cast<Node*>(below->expr));
+}
+
+bool calls_clock(Node* node, void* context) {
+  if (node == nullptr) return false;
+  auto* level = static_cast<Level*>(context);
+  if (IsA(node, FuncExpr) &&
+      store::is_our_function(reinterpret_cast<FuncExpr*>(node)->funcid, "processing_time"))
+    return true;
+  if (IsA(node, Var)) {
+    if (TargetEntry* below = passed_on(*level, node)) {
+      Level next = level->below();
+      return calls_clock(reinterpret_cast<Node*>(below->expr), &next);
+    }
+    return false;
+  }
+  return walk_expression(node, calls_clock, context);
+}
+
+// Target entries of a level that form the natural key of its rows. False when a part of the key is
+// not in the output.
+bool natural_key(Level level, List** entries) {
+  Query* query = level.query();
+  if (level.innermost() || query->groupClause != NIL) {
+    ListCell* each;
+    foreach (each, query->groupClause) {
+      TargetEntry* entry =
+          get_sortgroupclause_tle(lfirst_node(SortGroupClause, each), query->targetList);
+      if (entry->resjunk) return false;
+      *entries = lappend(*entries, entry);
+    }
+    return true;
+  }
+  if (query->hasAggs || query->distinctClause != NIL) return false;
+  List* below = NIL;
+  if (!natural_key(level.below(), &below)) return false;
+  ListCell *wanted, *mine;
+  foreach (wanted, below) {
+    TargetEntry* found = nullptr;
+    foreach (mine, query->targetList) {
+      auto* entry = lfirst_node(TargetEntry, mine);
+      if (!entry->resjunk &&
+          passed_on(level, reinterpret_cast<Node*>(entry->expr)) == lfirst(wanted))
+        found = entry;
+    }
+    if (found == nullptr) return false;
+    *entries = lappend(*entries, found);
+  }
+  return true;
+}
+
+// Does this level look across windows, so that it must be run for one window at a time?
+bool mixes_windows(Level level) {
+  Query* query = level.query();
+  if (query->limitCount != nullptr || query->limitOffset != nullptr || query->hasWindowFuncs ||
+      query->distinctClause != NIL || query->hasSubLinks)
+    return true;
+  if (!query->hasAggs && query->groupClause == NIL) return false;
+  ListCell* each;
+  foreach (each, query->groupClause) {
+    TargetEntry* entry =
+        get_sortgroupclause_tle(lfirst_node(SortGroupClause, each), query->targetList);
+    if (window_column_of(level, reinterpret_cast<Node*>(entry->expr)) != 0) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+void describe_output(const Outline* outline, Definition* definition, bool keys_not_null) {
+  Level top = {outline, 0};
+  bool has_start = false, has_end = false;
+  ListCell* each;
+  foreach (each, outline->top->targetList) {
+    auto* entry = lfirst_node(TargetEntry, each);
+    if (entry->resjunk) continue;
+    auto* expr = reinterpret_cast<Node*>(entry->expr);
+    has_start = has_start ||
+                (strcmp(entry->resname, "window_start") == 0 && window_column_of(top, expr) == 1);
+    has_end =
+        has_end || (strcmp(entry->resname, "window_end") == 0 && window_column_of(top, expr) == 2);
+    definition->column_names = lappend(definition->column_names, entry->resname);
+    definition->column_types = lappend(definition->column_types,
+                                       format_type_with_typemod(exprType(expr), exprTypmod(expr)));
+    Level level = top;
+    if (calls_clock(expr, &level))
+      definition->clock_columns = lappend(definition->clock_columns, entry->resname);
+  }
+  if (!has_start || !has_end)
+    refuse("SELECT", "an output without its window",
+           "Select window_start and window_end under these names; they lead the table's key.");
+  List* key = NIL;
+  if (natural_key(top, &key)) {
+    definition->key_columns = list_make1(const_cast<char*>("window_start"));
+    definition->keys_not_null = keys_not_null;
+    foreach (each, key) {
+      auto* entry = lfirst_node(TargetEntry, each);
+      auto* expr = reinterpret_cast<Node*>(entry->expr);
+      if (window_column_of(top, expr) != 0) continue;
+      definition->key_columns = lappend(definition->key_columns, entry->resname);
+      definition->keys_not_null = definition->keys_not_null && is_key(top, expr);
+    }
+  }
+  for (Level level = top; !level.innermost(); level = level.below())
+    definition->per_window = definition->per_window || mixes_windows(level);
+}
+
+}  // namespace globalmart::plan

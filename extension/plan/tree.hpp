@@ -1,0 +1,41 @@
+// Walking PostgreSQL's expression trees from C++: PostgreSQL declares the callbacks without
+// parameters, which C++ takes at its word.
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace globalmart::plan {
+
+using Walker = bool (*)(Node* node, void* context);
+using Mutator = Node* (*)(Node* node, void* context);
+
+inline bool walk_expression(Node* node, Walker walker, void* context) {
+  return expression_tree_walker(node, reinterpret_cast<bool (*)()>(reinterpret_cast<void*>(walker)),
+                                context);
+}
+inline Node* mutate_expression(Node* node, Mutator mutator, void* context) {
+  return expression_tree_mutator(
+      node, reinterpret_cast<Node* (*)()>(reinterpret_cast<void*>(mutator)), context);
+}
+
+template <typename T>
+T* cell(const List* list, int index) {
+  return static_cast<T*>(list_nth(list, index));
+}
+
+inline bool column_not_null(Oid relation, AttrNumber column) {
+  HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation), Int16GetDatum(column));
+  if (!HeapTupleIsValid(tuple)) return false;
+  const bool not_null = reinterpret_cast<Form_pg_attribute>(GETSTRUCT(tuple))->attnotnull;
+  ReleaseSysCache(tuple);
+  return not_null;
+}
+
+[[noreturn]] inline void refuse(const char* part, const char* what, const char* hint) {
+  ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+          errmsg("a rollup cannot maintain %s", what), errdetail("Part of the query: %s", part),
+          errhint("%s", hint));
+  pg_unreachable();
+}
+
+}  // namespace globalmart::plan

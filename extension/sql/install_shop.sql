@@ -1,0 +1,19 @@
+-- The shop: made as ordinary objects of the owner, so that they can be altered, dropped and restored.
+CREATE FUNCTION globalmart.install_shop() RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
+DECLARE
+  script record;
+BEGIN
+  PERFORM globalmart.require_owner();
+  FOR script IN SELECT s.name, s.body FROM globalmart.shop_scripts AS s ORDER BY s.ordinal LOOP
+    BEGIN
+      EXECUTE script.body;
+    EXCEPTION WHEN OTHERS THEN
+      RAISE EXCEPTION USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM, DETAIL = 'In the shop''s script ' || script.name,
+        HINT = 'install_shop() changed nothing; mend the cause and call it again.';
+    END;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION globalmart.install_shop() IS
+  'Makes the shop''s streams, lists and rollups, as far as they are not there; may be called again';

@@ -1,0 +1,77 @@
+#include "store/catalog.hpp"
+
+namespace globalmart::store {
+
+namespace {
+
+char* text_column(SPITupleTable* table, int row, int column) {
+  char* value = SPI_getvalue(table->vals[row], table->tupdesc, column);
+  if (value == nullptr) return nullptr;
+  // SPI_finish frees SPI's memory; the caller's context is the one that was current before.
+  return value;
+}
+
+AttrNumber column_number(Oid relation, const char* name) {
+  return name == nullptr ? InvalidAttrNumber : get_attnum(relation, name);
+}
+
+}  // namespace
+
+Oid schema_oid() { return get_namespace_oid("globalmart", false); }
+
+Oid table_oid(const char* name) {
+  const Oid oid = get_relname_relid(name, schema_oid());
+  if (!OidIsValid(oid))
+    ereport(ERROR, errcode(ERRCODE_UNDEFINED_TABLE),
+            errmsg("table globalmart.%s does not exist", name),
+            errhint("Is the extension globalmart installed completely?"));
+  return oid;
+}
+
+Oid partial_log_oid(const char* domain, int generation) {
+  return table_oid(psprintf("partial_log_%s_%d", domain, generation));
+}
+
+bool is_our_function(Oid function, const char* name) {
+  if (get_func_namespace(function) != schema_oid()) return false;
+  char* found = get_func_name(function);
+  return found != nullptr && strcmp(found, name) == 0;
+}
+
+Stream* find_stream(Oid relation) {
+  Stream* stream = nullptr;
+  MemoryContext caller = CurrentMemoryContext;
+  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+  Oid types[1] = {OIDOID};
+  Datum values[1] = {ObjectIdGetDatum(relation)};
+  const int done = SPI_execute_with_args(
+      "SELECT s.stream, s.domain, s.topic, s.time_column, s.id_column, s.line_column, "
+      "       s.has_offsets, s.relation::pg_catalog.oid "
+      "FROM globalmart.streams AS s "
+      "WHERE s.relation OPERATOR(pg_catalog.=) $1 "
+      "   OR s.relation OPERATOR(pg_catalog.=) pg_catalog.pg_partition_root($1)",
+      1, types, values, nullptr, true, 1);
+  if (done != SPI_OK_SELECT) elog(ERROR, "reading globalmart.streams failed: %d", done);
+  if (SPI_processed == 1) {
+    MemoryContext spi = MemoryContextSwitchTo(caller);
+    SPITupleTable* rows = SPI_tuptable;
+    stream = static_cast<Stream*>(palloc0(sizeof(Stream)));
+    stream->name = text_column(rows, 0, 1);
+    stream->domain = text_column(rows, 0, 2);
+    stream->topic = text_column(rows, 0, 3);
+    stream->relation = relation;
+    stream->time_column = column_number(relation, text_column(rows, 0, 4));
+    stream->id_column = column_number(relation, text_column(rows, 0, 5));
+    stream->line_column = column_number(relation, text_column(rows, 0, 6));
+    if (text_column(rows, 0, 7)[0] == 't') {
+      stream->partition_column = column_number(relation, "kafka_partition");
+      stream->offset_column = column_number(relation, "kafka_offset");
+      stream->received_column = column_number(relation, "received_at");
+    }
+    MemoryContextSwitchTo(spi);
+  }
+  SPI_finish();
+  return stream;
+}
+
+}  // namespace globalmart::store

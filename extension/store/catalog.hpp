@@ -1,0 +1,33 @@
+// Reads of the catalogue tables. Palloc'd results in the current memory context; SPI underneath, so
+// call inside pg::guarded.
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace globalmart::store {
+
+struct Stream {
+  const char* name;
+  const char* domain;
+  const char* topic;  // NULL: rows that no topic brings
+  Oid relation;
+  AttrNumber time_column;
+  AttrNumber id_column;
+  AttrNumber line_column;       // 0: the id alone is the identity
+  AttrNumber partition_column;  // 0: rows without Kafka offsets (tables of detectors)
+  AttrNumber offset_column;
+  AttrNumber received_column;
+};
+
+// The stream that is this table, its root if it is a leaf; NULL when it is none.
+Stream* find_stream(Oid relation);
+
+Oid schema_oid();
+// A table of ours by name. Errors when it is not there.
+Oid table_oid(const char* name);
+// Partial log of a domain: generation 0 or 1.
+Oid partial_log_oid(const char* domain, int generation);
+// A function of schema globalmart by name and number of arguments.
+bool is_our_function(Oid function, const char* name);
+
+}  // namespace globalmart::store

@@ -1,0 +1,51 @@
+#include "store/fold_lock.hpp"
+
+#include "core/hash.hpp"
+#include "store/catalog.hpp"
+
+namespace globalmart::store {
+
+LOCKTAG fold_tag(const char* domain) {
+  LOCKTAG tag;
+  const auto number = static_cast<uint32_t>(hash_bytes(domain, strlen(domain)));
+  SET_LOCKTAG_OBJECT(tag, MyDatabaseId, table_oid("domains"), number, 0);
+  return tag;
+}
+
+void hold_fold_lock(const char* domain) {
+  const LOCKTAG tag = fold_tag(domain);
+  LockAcquire(&tag, RowExclusiveLock, false, false);
+}
+
+void wait_for_folds() {
+  List* tags = NIL;
+  MemoryContext caller = CurrentMemoryContext;
+  SPI_connect();
+  SPI_execute("SELECT domain FROM globalmart.domains ORDER BY domain", true, 0);
+  for (uint64 row = 0; row < SPI_processed; ++row) {
+    const char* domain = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
+    MemoryContext spi = MemoryContextSwitchTo(caller);
+    auto* tag = static_cast<LOCKTAG*>(palloc(sizeof(LOCKTAG)));
+    *tag = fold_tag(domain);
+    tags = lappend(tags, tag);
+    MemoryContextSwitchTo(spi);
+  }
+  SPI_finish();
+  WaitForLockersMultiple(tags, ShareLock, false);
+}
+
+void exclude_folds(const char* domain, int patience) {
+  const LOCKTAG tag = fold_tag(domain);
+  for (int waited = 0;; waited += 5) {
+    if (LockAcquire(&tag, ShareRowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL) return;
+    if (waited >= patience) break;
+    CHECK_FOR_INTERRUPTS();
+    WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 5, PG_WAIT_EXTENSION);
+    ResetLatch(MyLatch);
+  }
+  ereport(ERROR, errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+          errmsg("transactions that write to the streams of %s are still under way", domain),
+          errhint("Try again when they have ended; globalmart.status shows what holds them up."));
+}
+
+}  // namespace globalmart::store

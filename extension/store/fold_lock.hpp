@@ -1,0 +1,23 @@
+// The lock tag of a domain: every fold holds it, shared, to the end of its transaction; a closer
+// waits for those who held it when a window was published. Nothing else touches it, so a VACUUM or
+// a partition upkeep is never waited for.
+#pragma once
+
+#include "pg/postgres.hpp"
+
+namespace globalmart::store {
+
+LOCKTAG fold_tag(const char* domain);
+
+// Shared, to the end of the transaction; never waits behind a closer.
+void hold_fold_lock(const char* domain);
+
+// Waits until every fold that holds a tag now has ended. The domains come from the catalogue.
+void wait_for_folds();
+
+// For changes of definitions: keeps folds of the domain out until the end of the transaction. Tries
+// again and again for up to `patience` milliseconds, never queueing in front of a writer; then
+// 55P03.
+void exclude_folds(const char* domain, int patience);
+
+}  // namespace globalmart::store

@@ -1,0 +1,93 @@
+#include "store/partial_log.hpp"
+
+#include "store/catalog.hpp"
+
+namespace globalmart::store {
+
+namespace {
+
+enum Column { kPlan, kSlice, kLast, kStamp, kGroups, kBody, kColumns };
+
+}  // namespace
+
+void append_chunks(const char* domain, int generation, int64_t stamp, const ChunkBatch& batch) {
+  if (batch.chunks.empty()) return;
+  Relation log = table_open(partial_log_oid(domain, generation), RowExclusiveLock);
+  EState* executor = CreateExecutorState();
+  ResultRelInfo* target = makeNode(ResultRelInfo);
+  InitResultRelInfo(target, log, 1, nullptr, 0);
+  ExecOpenIndices(target, false);
+  // A descriptor of its own: slots on a relation's pin it once each.
+  TupleTableSlot* slot =
+      MakeSingleTupleTableSlot(CreateTupleDescCopy(RelationGetDescr(log)), &TTSOpsHeapTuple);
+  BulkInsertState bulk = GetBulkInsertState();
+  const CommandId command = GetCurrentCommandId(true);
+  MemoryContext per_chunk = GetPerTupleMemoryContext(executor);
+  for (const ChunkBatch::Chunk& chunk : batch.chunks) {
+    MemoryContext caller = MemoryContextSwitchTo(per_chunk);
+    auto* body = static_cast<bytea*>(palloc(VARHDRSZ + chunk.length));
+    SET_VARSIZE(body, VARHDRSZ + chunk.length);
+    memcpy(VARDATA(body), batch.bytes.data() + chunk.offset, chunk.length);
+    Datum values[kColumns];
+    bool nulls[kColumns] = {};
+    values[kPlan] = Int32GetDatum(chunk.plan_id);
+    values[kSlice] = TimestampTzGetDatum(chunk.slice);
+    values[kLast] = TimestampTzGetDatum(chunk.last);
+    values[kStamp] = Int64GetDatum(stamp);
+    values[kGroups] = Int32GetDatum(chunk.groups);
+    values[kBody] = PointerGetDatum(body);
+    HeapTuple tuple = heap_form_tuple(slot->tts_tupleDescriptor, values, nulls);
+    tuple->t_tableOid = RelationGetRelid(log);
+    ExecStoreHeapTuple(tuple, slot, false);
+    table_tuple_insert(log, slot, command, 0, bulk);
+    if (target->ri_NumIndices > 0)
+      ExecInsertIndexTuples(target, slot, executor, false, false, nullptr, NIL);
+    ExecClearTuple(slot);
+    MemoryContextSwitchTo(caller);
+    ResetPerTupleExprContext(executor);
+  }
+  FreeBulkInsertState(bulk);
+  ExecDropSingleTupleTableSlot(slot);
+  ExecCloseIndices(target);
+  FreeExecutorState(executor);
+  table_close(log, NoLock);
+}
+
+void read_generation(const char* domain, int generation, int plan_id, Micros from, Micros until,
+                     TakeChunk take, void* context) {
+  Oid types[3] = {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+  Datum values[3] = {Int32GetDatum(plan_id), TimestampTzGetDatum(from), TimestampTzGetDatum(until)};
+  const char* sql = psprintf(
+      "SELECT stamp, slice, body FROM globalmart.%s WHERE plan_id OPERATOR(pg_catalog.=) $1 "
+      "AND slice OPERATOR(pg_catalog.>=) $2 AND slice OPERATOR(pg_catalog.<) $3",
+      quote_identifier(psprintf("partial_log_%s_%d", domain, generation)));
+  SPI_connect();
+  Portal portal = SPI_cursor_open_with_args(nullptr, sql, 3, types, values, nullptr, true, 0);
+  for (;;) {
+    SPI_cursor_fetch(portal, true, 256);
+    if (SPI_processed == 0) break;
+    for (uint64 row = 0; row < SPI_processed; ++row) {
+      bool null;
+      HeapTuple tuple = SPI_tuptable->vals[row];
+      TupleDesc columns = SPI_tuptable->tupdesc;
+      const int64_t stamp = DatumGetInt64(SPI_getbinval(tuple, columns, 1, &null));
+      const int64_t slice = DatumGetTimestampTz(SPI_getbinval(tuple, columns, 2, &null));
+      struct varlena* body = PG_DETOAST_DATUM_PACKED(SPI_getbinval(tuple, columns, 3, &null));
+      take(context, stamp, slice,
+           {VARDATA_ANY(body), static_cast<size_t>(VARSIZE_ANY_EXHDR(body))});
+    }
+    CHECK_FOR_INTERRUPTS();
+    SPI_freetuptable(SPI_tuptable);
+  }
+  SPI_cursor_close(portal);
+  SPI_finish();
+}
+
+void read_chunks(const char* domain, const DomainState& state, int plan_id, Micros from,
+                 Micros until, TakeChunk take, void* context) {
+  for (int generation = 0; generation < 2; ++generation)
+    if (generation == state.generation || state.draining)
+      read_generation(domain, generation, plan_id, from, until, take, context);
+}
+
+}  // namespace globalmart::store

@@ -20,7 +20,8 @@ PG_CPPFLAGS    = -I$(CURDIR)/extension
 PG_CXXFLAGS    = $(STANDARD) -O2 -fno-strict-aliasing -fwrapv $(WARNINGS) -Wno-unused-parameter -Wno-register -Wno-sign-compare \
                  -Wno-missing-field-initializers -fvisibility=hidden -fno-semantic-interposition
 SHLIB_LINK     = -lstdc++
-with_llvm      = no
+# Bitcode would need clang to understand our C++20. To be said before PGXS reads its own value.
+override with_llvm = no
 
 REGRESS        = $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
 
@@ -29,7 +30,6 @@ REGRESS        = $(patsubst sql/%.sql,%,$(wildcard sql/*.sql))
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
-override with_llvm = no
 
 all: extension programs
 .PHONY: extension programs unit unit-binaries deps check demo bench format lint

@@ -61,6 +61,14 @@ struct WindowShape {
     if (kind == WindowKind::kSession) return add(closed_until, 1);
     return add(floor_to(add(closed_until, -width), slide, offset), slide);
   }
+
+  // Events before this have missed at least one of their windows: only sliding windows that overlap
+  // can be missed in part.
+  Micros partly_late_before(Micros closed_until) const {
+    if (kind != WindowKind::kHop || closed_until == kMinusInfinity)
+      return late_before(closed_until);
+    return add(floor_to(add(closed_until, -slide), slide, offset), slide);
+  }
 };
 
 }  // namespace globalmart

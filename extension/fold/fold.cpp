@@ -186,6 +186,7 @@ LateRow late_row(const Program& program, RowView& row, const char* rollup, Micro
   late.kafka_partition = -1;
   late.event_time = time;
   late.received_at = time;
+  late.missed_until = kPlusInfinity;
   if (stream.partition_column != 0)
     late.kafka_partition = DatumGetInt32(row.datum(stream.partition_column));
   if (stream.offset_column != 0) late.kafka_offset = DatumGetInt64(row.datum(stream.offset_column));
@@ -213,6 +214,10 @@ bool judge(const Program& program, PlanProgram& plan, RowView& row, Micros time,
       if (time < subscriber.live_until && subscriber.late_before != kPlusInfinity)
         outcome.late.push_back(late_row(program, row, subscriber.rollup, time));
       continue;
+    }
+    if (time < subscriber.partly_late_before) {
+      outcome.late.push_back(late_row(program, row, subscriber.rollup, time));
+      outcome.late.back().missed_until = subscriber.closed_until;
     }
     taken = true;
   }

@@ -16,6 +16,8 @@ struct LateRow {
   pg_uuid_t event_id;
   TimestampTz event_time;
   TimestampTz received_at;
+  // Not kPlusInfinity: only the windows that end by then were missed, others took the row.
+  Micros missed_until;
 };
 
 // What a batch brought besides groups.

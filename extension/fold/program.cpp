@@ -387,8 +387,11 @@ void apply_progress(Program& program, const store::ProgressRow* rows, int count)
       }
       const store::VersionProgress& progress = found->progress;
       subscriber.late_before = subscriber.window.late_before(progress.closed_until);
+      subscriber.partly_late_before = subscriber.window.partly_late_before(progress.closed_until);
+      subscriber.closed_until = progress.closed_until;
       subscriber.backfilled_before = subscriber.window.late_before(progress.backfilled_until);
-      plan->plain_from = std::max({plan->plain_from, subscriber.late_before, subscriber.live_from});
+      plan->plain_from =
+          std::max({plan->plain_from, subscriber.partly_late_before, subscriber.live_from});
       plan->plain_until = std::min(plan->plain_until, subscriber.live_until);
     }
   }

@@ -59,7 +59,9 @@ struct Subscriber {
   Micros live_until;
   bool first_version;
   Micros late_before = kMinusInfinity;  // of the progress that this fold has read
+  Micros partly_late_before = kMinusInfinity;
   Micros backfilled_before = kMinusInfinity;
+  Micros closed_until = kMinusInfinity;
   // Events up to here can stand in a window that begins before live_until.
   Micros member_until() const {
     return window.kind == WindowKind::kSession ? live_until

@@ -32,17 +32,35 @@ void append_columns(StringInfo sql, Oid oid, const char* alias) {
   table_close(relation, AccessShareLock);
 }
 
-// Rows of one stream in [from, until], each event once, without what was late for the rollup.
+// Rows of one stream from $3 on, each event once, without what was late for the rollup.
 //
 // An event id may stand twice in a stream (its first copy had been forgotten); the first row
 // counts. Rows that came by SQL have no identity to go by: each counts.
+//
+// With `missed`, a last column says up to which window end a row came too late, for sliding windows
+// that were closed in part.
 void append_counted_rows(StringInfo sql, const store::Stream* stream, const char* rollup,
-                         const char* where) {
+                         const char* where, const WindowShape& window) {
   const Oid oid = stream->relation;
   const char* time = quoted(oid, stream->time_column);
   const char* id = quoted(oid, stream->id_column);
+  const bool missed = window.kind == WindowKind::kHop;
+  // A window that begins before $4 may hold events up to its width later; sessions end there.
+  const char* until = window.kind == WindowKind::kSession
+                          ? "$4"
+                          : psprintf("$4 + '%ld microseconds'::pg_catalog.interval",
+                                     static_cast<long>(window.width));
   appendStringInfoString(sql, "SELECT ");
   append_columns(sql, oid, "s");
+  if (missed)
+    appendStringInfo(
+        sql,
+        ", COALESCE((SELECT p.missed_until FROM globalmart.partly_late_events AS p WHERE p.rollup "
+        "= %s "
+        "AND p.topic = %s AND p.kafka_partition = s.kafka_partition AND p.kafka_offset = "
+        "s.kafka_offset), '-infinity'::pg_catalog.timestamptz) AS missed_until",
+        quote_literal_cstr(rollup),
+        quote_literal_cstr(stream->topic == nullptr ? stream->name : stream->topic));
   if (stream->partition_column != InvalidAttrNumber) {
     appendStringInfo(
         sql,
@@ -54,8 +72,8 @@ void append_counted_rows(StringInfo sql, const store::Stream* stream, const char
   } else {
     appendStringInfoString(sql, " FROM (SELECT s.*, 1 AS copy_number");
   }
-  appendStringInfo(sql, " FROM %s AS s WHERE s.%s >= $3 AND s.%s <= $4", qualified(oid), time,
-                   time);
+  appendStringInfo(sql, " FROM %s AS s WHERE s.%s >= $3 AND s.%s < %s", qualified(oid), time, time,
+                   until);
   if (where != nullptr) appendStringInfo(sql, " AND (%s)", where);
   appendStringInfo(
       sql, " AND NOT EXISTS (SELECT FROM globalmart.late_events AS l WHERE l.rollup = %s AND ",
@@ -116,6 +134,18 @@ Node* window_bounds(Index varno, bool session) {
   return quals;
 }
 
+// window_end > missed_until
+Node* window_not_missed(Index window_varno, Index source, int missed_column) {
+  const Oid greater =
+      OpernameGetOprid(list_make2(makeString(pstrdup("pg_catalog")), makeString(pstrdup(">"))),
+                       TIMESTAMPTZOID, TIMESTAMPTZOID);
+  return reinterpret_cast<Node*>(make_opclause(
+      greater, BOOLOID, false,
+      reinterpret_cast<Expr*>(makeVar(window_varno, 2, TIMESTAMPTZOID, -1, InvalidOid, 0)),
+      reinterpret_cast<Expr*>(makeVar(source, missed_column, TIMESTAMPTZOID, -1, InvalidOid, 0)),
+      InvalidOid, InvalidOid));
+}
+
 struct SessionColumns {
   Index window_varno;
   Index source;
@@ -167,7 +197,7 @@ void sessionize(const Definition* definition, Query* inner, const store::Stream*
       "THEN 0 ELSE 1 END AS begins FROM (",
       time, partition, *partition ? "," : "PARTITION BY", time, partition,
       *partition ? "," : "PARTITION BY", gap, partition, time, time, time, partition, time, gap);
-  append_counted_rows(&sql, stream, rollup, where);
+  append_counted_rows(&sql, stream, rollup, where, definition->window);
   appendStringInfoString(&sql, ") AS s) AS s) AS s");
 
   RangeTblEntry* entry = rt_fetch(definition->outline->source, inner->rtable);
@@ -205,15 +235,24 @@ char* deparse_batch(const Definition* definition, const char* rollup) {
     return pg_get_querydef(top, false);
   }
   RangeTblEntry* source = rt_fetch(definition->outline->source, inner->rtable);
+  const bool hop = definition->window.kind == WindowKind::kHop;
   ListCell* each;
   const auto replace = [&](RangeTblEntry* entry) {
     StringInfoData sql;
     initStringInfo(&sql);
-    append_counted_rows(&sql, store::find_stream(entry->relid), rollup, nullptr);
-    become_subquery(entry, parse_source(sql.data));
+    append_counted_rows(&sql, store::find_stream(entry->relid), rollup, nullptr,
+                        definition->window);
+    Query* rows = parse_source(sql.data);
+    const int columns = list_length(rows->targetList);
+    become_subquery(entry, rows);
+    return columns;
   };
   if (source->rtekind == RTE_RELATION) {
-    replace(source);
+    const int columns = replace(source);
+    if (hop)
+      inner->jointree->quals = make_and_qual(
+          inner->jointree->quals, window_not_missed(definition->outline->window_varno,
+                                                    definition->outline->source, columns));
   } else {
     Query* query = source->subquery;
     List* branches = NIL;

@@ -297,10 +297,10 @@ Outline* read_outline(const char* text) {
 
   read_window(outline, kind);
   read_branches(outline);
-  if (kind == WindowKind::kSession &&
+  if (kind != WindowKind::kTumble &&
       (list_length(outline->branches) != 1 || linitial(outline->branches) == nullptr ||
        cell<Branch>(outline->branches, 0)->query != nullptr))
-    refuse("FROM", "session windows over more than one plain stream", kShapeHint);
+    refuse("FROM", "sliding or session windows over more than one plain stream", kShapeHint);
   read_group_clause(outline);
   return outline;
 }

@@ -132,3 +132,36 @@ CREATE TABLE globalmart.shop_scripts (
   body    text NOT NULL
 );
 COMMENT ON TABLE globalmart.shop_scripts IS 'The shipped shop as SQL: streams, lists, rollups; install_shop() runs them in order';
+
+-- What came too late. A row in late_events missed every window of its rollup; in partly_late_events only
+-- the sliding windows that end by missed_until. Both tell the batch execution what the stream left out.
+CREATE TABLE globalmart.late_events (
+  rollup          text        NOT NULL,
+  topic           text        NOT NULL,
+  kafka_partition int         NOT NULL,
+  kafka_offset    bigint      NOT NULL,
+  event_id        uuid        NOT NULL,
+  event_time      timestamptz NOT NULL,
+  received_at     timestamptz NOT NULL,
+  PRIMARY KEY (rollup, topic, kafka_partition, kafka_offset)
+);
+COMMENT ON TABLE globalmart.late_events IS 'One row for each rollup and message that came after all its windows there were closed';
+COMMENT ON COLUMN globalmart.late_events.rollup IS 'Name of the rollup';
+COMMENT ON COLUMN globalmart.late_events.topic IS 'Topic of the message; the stream''s topic for rows that came by SQL';
+COMMENT ON COLUMN globalmart.late_events.kafka_partition IS 'Partition of the message; -1 for rows that came by SQL';
+COMMENT ON COLUMN globalmart.late_events.kafka_offset IS 'Offset of the message; from globalmart.sql_row_offset for rows that came by SQL';
+COMMENT ON COLUMN globalmart.late_events.event_id IS 'Id of the event';
+COMMENT ON COLUMN globalmart.late_events.event_time IS 'Event time (UTC)';
+COMMENT ON COLUMN globalmart.late_events.received_at IS 'When the row arrived (UTC)';
+
+CREATE TABLE globalmart.partly_late_events (
+  rollup          text        NOT NULL,
+  topic           text        NOT NULL,
+  kafka_partition int         NOT NULL,
+  kafka_offset    bigint      NOT NULL,
+  event_id        uuid        NOT NULL,
+  event_time      timestamptz NOT NULL,
+  missed_until    timestamptz NOT NULL,
+  PRIMARY KEY (rollup, topic, kafka_partition, kafka_offset)
+);
+COMMENT ON TABLE globalmart.partly_late_events IS 'Messages that came in time for some sliding windows of a rollup and too late for those that end by missed_until';

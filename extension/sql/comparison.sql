@@ -155,7 +155,10 @@ DECLARE
   part record;
   target timestamptz;
   columns text;
-  filled bigint;
+  source record;
+  span record;
+  more bigint;
+  filled bigint := 0;
 BEGIN
   SELECT b.* INTO state FROM globalmart.backfills AS b WHERE b.rollup = backfill_step.name FOR UPDATE;
   SELECT * INTO part FROM globalmart.batch_parts(backfill_step.name) AS p WHERE p.first_version;
@@ -165,10 +168,16 @@ BEGIN
   END IF;
   SELECT string_agg(quote_ident(c), ', ' ORDER BY n) INTO columns FROM unnest(part.columns) WITH ORDINALITY AS u(c, n);
   PERFORM globalmart.set_processing_time(globalmart.clock());
-  EXECUTE format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, globalmart.clock() FROM (%s) AS q', backfill_step.name, columns, part.query)
-    USING state.filled_until, target, '-infinity'::timestamptz,
-          CASE WHEN part.window_kind = 'session' THEN part.live_from - interval '1 microsecond' ELSE part.live_from END;
-  GET DIAGNOSTICS filled = ROW_COUNT;
+  SELECT s.relation::text AS relation INTO source FROM globalmart.streams AS s, globalmart.rollup_versions AS v
+  WHERE v.version_id = part.version_id AND s.relation = ANY ((globalmart.describe_rollup(v.query)).relations) LIMIT 1;
+  FOR span IN SELECT * FROM globalmart.comparison_spans(part.per_window, source.relation, state.filled_until, target,
+                                                        part.width, part.slide, '-infinity', part.live_from) LOOP
+    EXECUTE format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, globalmart.processing_time() FROM (%s) AS q', backfill_step.name, columns, part.query)
+      USING span.span_after, span.span_until, '-infinity'::timestamptz,
+          part.live_from;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    filled := filled + more;
+  END LOOP;
   PERFORM globalmart.set_processing_time(NULL);
   UPDATE globalmart.backfills AS b
   SET filled_until = target, rows_filled = b.rows_filled + filled, updated_at = globalmart.clock()
@@ -188,7 +197,7 @@ DECLARE
   oldest timestamptz;
   first_event timestamptz;
   watermark timestamptz;
-  ends timestamptz;
+  last_end timestamptz;
   next_until timestamptz;
   unit interval;
 BEGIN
@@ -206,15 +215,15 @@ BEGIN
   END LOOP;
   -- Only windows that the watermark has passed: younger ones would be filled too early.
   watermark := globalmart.domain_watermark(rollup.domain, rollup.idle_timeout, rollup.watermark_policy) - rollup.lateness;
-  ends := CASE WHEN part.window_kind = 'session' THEN part.live_from ELSE part.live_from + part.width - part.slide END;
+  last_end := CASE WHEN part.window_kind = 'session' THEN part.live_from ELSE part.live_from + part.width - part.slide END;
   IF first_event IS NULL OR watermark IS NULL THEN
     RETURN NULL;
   END IF;
   INSERT INTO globalmart.backfills AS b (rollup, events_from, filled_until, ends)
-  VALUES (backfill_begin.name, first_event, first_event - interval '1 microsecond', ends)
+  VALUES (backfill_begin.name, first_event, first_event - interval '1 microsecond', last_end)
   ON CONFLICT DO NOTHING;
   unit := greatest(step, part.width);
-  SELECT least(b.filled_until + unit, ends, watermark) INTO next_until FROM globalmart.backfills AS b WHERE b.rollup = backfill_begin.name;
+  SELECT least(b.filled_until + unit, last_end, watermark) INTO next_until FROM globalmart.backfills AS b WHERE b.rollup = backfill_begin.name;
   IF part.window_kind <> 'session' THEN
     next_until := globalmart.closable_until(next_until, part.window_kind, (extract(epoch FROM part.width) * 1e6)::bigint,
       (extract(epoch FROM part.slide) * 1e6)::bigint, (extract(epoch FROM part.window_offset) * 1e6)::bigint);

@@ -56,6 +56,7 @@ const toml::node* TomlTable::node(const char* key) {
 std::optional<std::string> TomlTable::text(const char* key) {
   const toml::node* value = node(key);
   if (value == nullptr) return std::nullopt;
+  if (value->is_integer()) return std::to_string(*value->value<int64_t>());
   if (!value->is_string()) fail(key, "must be a text");
   return value->value<std::string>();
 }

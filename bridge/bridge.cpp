@@ -1,0 +1,173 @@
+#include "bridge/bridge.hpp"
+
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spdlog/spdlog.h>
+#include <unistd.h>
+
+#include <thread>
+
+#include "bridge/closer.hpp"
+#include "bridge/error.hpp"
+#include "bridge/http_server.hpp"
+#include "bridge/outbox.hpp"
+#include "bridge/shared.hpp"
+#include "bridge/worker.hpp"
+
+namespace globalmart {
+
+namespace {
+
+// Waits for signals in a thread of its own, so that no code runs in a handler.
+class SignalThread {
+ public:
+  explicit SignalThread(StopSignal& stop) : stop_(stop) {
+    sigemptyset(&signals_);
+    sigaddset(&signals_, SIGTERM);
+    sigaddset(&signals_, SIGINT);
+    sigaddset(&signals_, SIGUSR2);  // ends this thread
+    pthread_sigmask(SIG_BLOCK, &signals_, nullptr);
+    thread_ = std::thread([this] { wait(); });
+  }
+  ~SignalThread() {
+    pthread_kill(thread_.native_handle(), SIGUSR2);
+    thread_.join();
+  }
+
+ private:
+  void wait() {
+    bool asked = false;
+    while (true) {
+      int signal = 0;
+      sigwait(&signals_, &signal);
+      if (signal == SIGUSR2) return;
+      if (asked) _exit(128 + signal);
+      asked = true;
+      spdlog::info("signal={} ending: the batch in hand is committed first", signal);
+      stop_.request();
+    }
+  }
+
+  StopSignal& stop_;
+  sigset_t signals_{};
+  std::thread thread_;
+};
+
+// One line on a terminal, rewritten every half second.
+void show_progress(Shared& shared) {
+  using Clock_ = std::chrono::steady_clock;
+  auto last = Clock_::now();
+  uint64_t last_messages = 0;
+  while (!shared.stop.wait_for(std::chrono::milliseconds(500))) {
+    const auto now = Clock_::now();
+    const uint64_t messages = shared.metrics.messages();
+    const double rate = static_cast<double>(messages - last_messages) /
+                        std::chrono::duration<double>(now - last).count();
+    last = now;
+    last_messages = messages;
+    int64_t lag = 0;
+    for (const auto& [place, status] : shared.ownership.snapshot()) {
+      if (!status.at_end && status.next_offset && status.end_offset > *status.next_offset) {
+        lag += status.end_offset - *status.next_offset;
+      }
+    }
+    std::fprintf(stderr,
+                 "\r%12llu messages %9.0f/s  lag %9lld  duplicates %llu  dead letters %llu  "
+                 "closed rows %llu \x1b[K",
+                 static_cast<unsigned long long>(messages), rate, static_cast<long long>(lag),
+                 static_cast<unsigned long long>(shared.metrics.duplicates()),
+                 static_cast<unsigned long long>(shared.metrics.dead_letters()),
+                 static_cast<unsigned long long>(shared.metrics.rows_closed()));
+    std::fflush(stderr);
+  }
+  std::fputc('\n', stderr);
+}
+
+// The database must answer once before the first message: the lists are there. Retries until the
+// end is requested.
+bool prepare(Closer& closer, Shared& shared) {
+  for (int attempt = 0; !shared.stop.requested(); ++attempt) {
+    try {
+      closer.prepare();
+      return true;
+    } catch (const DatabaseError& error) {
+      shared.metrics.database_error();
+      spdlog::error("database not ready, sqlstate={} {}", error.sqlstate(), error.what());
+    }
+    if (shared.stop.wait_for(std::chrono::milliseconds(std::min(5000, 200 << std::min(attempt, 5))))) {
+      break;
+    }
+  }
+  return false;
+}
+
+HttpAnswer answer_http(const std::string& path, Shared& shared) {
+  if (path == "/livez") return {200, "text/plain", "alive\n"};
+  if (path == "/readyz") {
+    if (shared.metrics.ready()) return {200, "text/plain", "ready\n"};
+    return {503, "text/plain", "not ready: a worker has no database or no partitions\n"};
+  }
+  if (path == "/metrics") {
+    return {200, "text/plain; version=0.0.4; charset=utf-8",
+            shared.metrics.text(shared.dedup, shared.ownership)};
+  }
+  return {404, "text/plain", "there are /livez, /readyz and /metrics\n"};
+}
+
+}  // namespace
+
+int run_bridge(const Config& config, const Profile& profile, bool drain) {
+  // Buffers of megabytes come back each batch: keep them instead of mapping them afresh.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  signal(SIGPIPE, SIG_IGN);
+  Shared shared(config, profile, config.topic_names(profile), drain);
+  const SignalThread signals(shared.stop);
+  std::unique_ptr<HttpServer> http;
+  if (config.http_listen != "off") {
+    http = std::make_unique<HttpServer>(
+        config.http_listen, [&](const std::string& path) { return answer_http(path, shared); });
+    spdlog::info("http port={}", http->port());
+  }
+
+  Closer closer(shared);
+  if (!prepare(closer, shared)) return 0;
+  Outbox outbox(shared);
+  std::thread progress;
+  if (isatty(STDERR_FILENO) != 0) progress = std::thread([&] { show_progress(shared); });
+  std::thread closer_thread([&] { closer.run(); });
+  std::thread outbox_thread([&] { outbox.run(); });
+
+  std::vector<std::thread> workers;
+  for (int i = 0; i < config.bridge.workers; ++i) {
+    workers.emplace_back([&, i] { Worker(shared, static_cast<size_t>(i)).run(); });
+  }
+  for (std::thread& worker : workers) worker.join();
+  const bool asked_to_end = shared.stop.requested();
+  shared.stop.request();
+  shared.closer.notify();
+  shared.outbox.notify();
+  closer_thread.join();
+  outbox_thread.join();
+  if (progress.joinable()) progress.join();
+
+  int status = shared.stop.status();
+  if (status == 0 && drain && !asked_to_end) {
+    try {
+      closer.finish();
+      outbox.finish();
+    } catch (const DatabaseError& error) {
+      spdlog::error("closing failed, sqlstate={} {}", error.sqlstate(), error.what());
+      status = kExitFailed;
+    }
+  }
+  if (status != 0) spdlog::critical("{}", shared.stop.message());
+  spdlog::info("ended status={} messages={} accepted={} duplicates={} dead_letters={} closed_rows={}",
+               status, shared.metrics.messages(), shared.metrics.accepted(),
+               shared.metrics.duplicates(), shared.metrics.dead_letters(),
+               shared.metrics.rows_closed());
+  return status;
+}
+
+}  // namespace globalmart

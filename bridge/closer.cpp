@@ -1,0 +1,136 @@
+#include "bridge/closer.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <map>
+
+#include "bridge/closing.hpp"
+#include "bridge/error.hpp"
+
+namespace globalmart {
+
+namespace {
+
+using std::chrono::seconds;
+
+constexpr auto kRound = std::chrono::milliseconds(1000);
+constexpr auto kReport = seconds(1);
+constexpr auto kCompaction = seconds(15);
+constexpr auto kHorizon = seconds(60);
+// A partition that has been at its end for this long does not hold the memory of ids.
+constexpr auto kIdle = seconds(300);
+
+}  // namespace
+
+Closer::Closer(Shared& shared) : shared_(shared), connection_(shared.config.postgres, "closer") {}
+
+void Closer::connect() {
+  if (connection_.connected()) return;
+  connection_.connect();
+  connection_.execute("LISTEN globalmart_lists");
+  read_lists();
+  reported_version_ = 0;
+}
+
+void Closer::prepare() { connect(); }
+
+void Closer::read_lists() {
+  ListValues values;
+  for (const std::string& list : shared_.profile.lists) {
+    const std::vector<std::optional<std::string>> parameters = {list};
+    const Rows rows = connection_.query("SELECT globalmart.list_values($1::text)", parameters);
+    std::vector<std::string> texts;
+    for (int row = 0; row < rows.size(); ++row) texts.emplace_back(rows.text(row, 0));
+    if (texts.empty()) spdlog::warn("list={} is empty: every value is out of range", list);
+    values.emplace_back(std::move(texts));
+  }
+  shared_.lists.replace(std::move(values));
+}
+
+void Closer::run() {
+  while (!shared_.stop.requested()) {
+    try {
+      connect();
+      round();
+    } catch (const DatabaseError& error) {
+      shared_.metrics.database_error();
+      spdlog::error("closer sqlstate={} {}", error.sqlstate(), error.what());
+      if (error.connection_lost()) connection_.close();
+      shared_.stop.wait_for(kRound);
+    }
+    shared_.closer.wait_for(kRound);
+  }
+}
+
+void Closer::round() {
+  const auto channels = connection_.notifications();
+  if (std::find(channels.begin(), channels.end(), "globalmart_lists") != channels.end()) {
+    read_lists();
+    spdlog::info("lists read again");
+  }
+  report_partitions();
+  if (close_windows(connection_, shared_.fault_point, shared_.metrics) > 0) {
+    shared_.outbox.notify();
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_compaction_ >= kCompaction) {
+    last_compaction_ = now;
+    connection_.query("SELECT globalmart.compact_partials()");
+  }
+  if (now - last_horizon_ >= kHorizon) {
+    last_horizon_ = now;
+    const Rows rows = connection_.query(
+        "SELECT (extract(epoch FROM globalmart.dedup_horizon()) * 1000000)::bigint");
+    horizon_known_ = rows.size() == 1 && !rows.is_null(0, 0);
+    if (horizon_known_) horizon_ = rows.integer(0, 0);
+  }
+  forget_ids();
+}
+
+// About once a second, and at once when a partition reached or left its end.
+void Closer::report_partitions() {
+  const auto now = std::chrono::steady_clock::now();
+  const uint64_t version = shared_.ownership.version();
+  if (version == reported_version_ && now - last_report_ < kReport) return;
+  const auto partitions = shared_.ownership.snapshot();
+  for (auto at = partitions.begin(); at != partitions.end();) {
+    const uint32_t topic = at->first.topic;
+    std::vector<int32_t> numbers;
+    std::vector<int64_t> epochs;
+    std::string ends = "{";
+    for (; at != partitions.end() && at->first.topic == topic; ++at) {
+      numbers.push_back(at->first.partition);
+      epochs.push_back(at->second.epoch);
+      if (ends.size() > 1) ends += ',';
+      ends += at->second.at_end ? 't' : 'f';
+    }
+    const std::vector<std::optional<std::string>> parameters = {
+        shared_.profile.topics[topic].name, integer_array(numbers), integer_array(epochs),
+        ends + "}"};
+    connection_.query(
+        "SELECT globalmart.report_partitions($1::text, $2::int[], $3::bigint[], $4::bool[])",
+        parameters);
+  }
+  reported_version_ = version;
+  last_report_ = now;
+}
+
+void Closer::forget_ids() {
+  if (!horizon_known_) return;
+  for (uint32_t topic = 0; topic < shared_.profile.topics.size(); ++topic) {
+    const std::optional<Micros> reached = shared_.ownership.reached(topic, kIdle);
+    if (reached) shared_.dedup.forget_before(topic, *reached - horizon_);
+  }
+}
+
+void Closer::finish() {
+  connect();
+  report_partitions();
+  // One round makes rows that the next may close over (a rollup over another's table).
+  for (int round = 0; round < 10; ++round) {
+    if (close_windows(connection_, shared_.fault_point, shared_.metrics) == 0) break;
+  }
+}
+
+}  // namespace globalmart

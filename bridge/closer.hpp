@@ -1,0 +1,44 @@
+// The closer: a thread with a database connection of its own, so that waiting for one writer never
+// stalls intake. Woken after each batch (coalesced) and at least every second, it closes windows;
+// it also tells the database which partitions are at their end, follows changes of the lists, and
+// keeps the horizon of the memory of ids.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+
+#include "bridge/postgres.hpp"
+#include "bridge/shared.hpp"
+
+namespace globalmart {
+
+class Closer {
+ public:
+  explicit Closer(Shared& shared);
+
+  // Reads what the workers need before the first message: the lists. Throws DatabaseError.
+  void prepare();
+  // The thread's body, until the end is requested.
+  void run();
+  // What a drain ends with: reports the ends and closes what the watermark allows. Throws
+  // DatabaseError.
+  void finish();
+
+ private:
+  void round();
+  void connect();
+  void read_lists();
+  void report_partitions();
+  void forget_ids();
+
+  Shared& shared_;
+  Postgres connection_;
+  uint64_t reported_version_ = 0;
+  std::chrono::steady_clock::time_point last_report_{};
+  std::chrono::steady_clock::time_point last_compaction_{};
+  std::chrono::steady_clock::time_point last_horizon_{};
+  Micros horizon_ = 0;
+  bool horizon_known_ = false;
+};
+
+}  // namespace globalmart

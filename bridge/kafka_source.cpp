@@ -1,0 +1,331 @@
+#include "bridge/kafka_source.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <set>
+
+#include "bridge/error.hpp"
+
+namespace globalmart {
+
+namespace {
+
+using PartitionList =
+    std::unique_ptr<rd_kafka_topic_partition_list_t,
+                    decltype(&rd_kafka_topic_partition_list_destroy)>;
+
+PartitionList make_list(size_t size) {
+  return PartitionList(rd_kafka_topic_partition_list_new(static_cast<int>(size)),
+                       rd_kafka_topic_partition_list_destroy);
+}
+
+void on_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
+  const auto to = level <= 3   ? spdlog::level::err
+                  : level == 4 ? spdlog::level::warn
+                  : level <= 6 ? spdlog::level::info
+                               : spdlog::level::debug;
+  spdlog::log(to, "kafka facility={} {}", facility, text);
+}
+
+// Errors of the client as a whole; it goes on by itself from all but the fatal ones, and those are
+// seen in consume.
+void on_error(rd_kafka_t*, int error, const char* reason, void*) {
+  spdlog::warn("kafka error={} {}", rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error)),
+               reason);
+}
+
+uint64_t hash_bytes(uint64_t hash, const void* data, size_t size) {
+  const auto* p = static_cast<const unsigned char*>(data);
+  for (size_t i = 0; i < size; ++i) hash = (hash ^ p[i]) * 0x100000001b3ull;
+  return hash;
+}
+
+}  // namespace
+
+int64_t message_hash(const Message& message) {
+  // FNV-1a over presence, key and value; the length of the key keeps the two apart.
+  uint64_t hash = 0xcbf29ce484222325ull;
+  const uint64_t lengths[2] = {message.key == nullptr ? UINT64_MAX : message.key_size,
+                               message.value == nullptr ? UINT64_MAX : message.value_size};
+  for (const uint64_t length : lengths) {
+    for (int shift = 0; shift < 64; shift += 8) {
+      const auto byte = static_cast<unsigned char>(length >> shift);
+      hash = hash_bytes(hash, &byte, 1);
+    }
+  }
+  hash = hash_bytes(hash, message.key, message.key_size);
+  hash = hash_bytes(hash, message.value, message.value_size);
+  return static_cast<int64_t>(hash);
+}
+
+Message view_of(const rd_kafka_message_t& message) {
+  Message view;
+  view.value = message.payload;
+  view.value_size = message.len;
+  view.key = message.key;
+  view.key_size = message.key_len;
+  rd_kafka_timestamp_type_t type = RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+  const int64_t milliseconds = rd_kafka_message_timestamp(&message, &type);
+  if (type != RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && milliseconds >= 0 &&
+      milliseconds < INT64_MAX / 1000) {
+    view.timestamp = milliseconds * 1000;
+    view.has_timestamp = true;
+  }
+  return view;
+}
+
+KafkaSource::KafkaSource(const KafkaConfig& config, std::vector<std::string> topics,
+                         const std::string& instance_id)
+    : config_(config), topics_(std::move(topics)) {
+  client_ = make_client(true, instance_id);
+  rd_kafka_poll_set_consumer(client_.get());
+  queue_.reset(rd_kafka_queue_get_consumer(client_.get()));
+}
+
+KafkaSource::~KafkaSource() {
+  raw_.clear();
+  queue_.reset();
+}
+
+KafkaSource::Client KafkaSource::make_client(bool member, const std::string& instance_id) {
+  rd_kafka_conf_t* conf = rd_kafka_conf_new();
+  char error[512];
+  const auto set = [&](const std::string& name, const std::string& value) {
+    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), error, sizeof error) !=
+        RD_KAFKA_CONF_OK) {
+      rd_kafka_conf_destroy(conf);
+      throw KafkaError("kafka.properties." + name + ": " + error);
+    }
+  };
+  // Queues for about a second of intake, and bounded in bytes.
+  set("queued.min.messages", "400000");
+  set("queued.max.messages.kbytes", "65536");
+  set("fetch.message.max.bytes", "4194304");
+  // Ends of partitions are told after an empty fetch.
+  set("fetch.wait.max.ms", "100");
+  set("session.timeout.ms", "10000");
+  set("heartbeat.interval.ms", "1000");
+  set("reconnect.backoff.ms", "50");
+  set("reconnect.backoff.max.ms", "2000");
+  set("socket.keepalive.enable", "true");
+  set("topic.metadata.refresh.interval.ms", "10000");
+  set("partition.assignment.strategy", "range,roundrobin");
+  for (const auto& [name, value] : config_.properties) set(name, value);
+  set("bootstrap.servers", config_.bootstrap_servers);
+  set("group.id", config_.group_id);
+  set("client.id", "globalmart-bridge");
+  set("enable.auto.commit", "false");
+  set("enable.auto.offset.store", "false");
+  set("auto.offset.reset", "error");
+  set("check.crcs", "true");
+  set("enable.partition.eof", "true");
+  if (!instance_id.empty()) set("group.instance.id", instance_id);
+  rd_kafka_conf_set_log_cb(conf, on_log);
+  rd_kafka_conf_set_error_cb(conf, on_error);
+  rd_kafka_conf_set_opaque(conf, this);
+  if (member) rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
+  rd_kafka_t* client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, error, sizeof error);
+  if (client == nullptr) {
+    rd_kafka_conf_destroy(conf);
+    throw KafkaError(std::string("cannot make a Kafka consumer: ") + error);
+  }
+  return Client(client);
+}
+
+void KafkaSource::subscribe(std::function<void()> revoked) {
+  revoked_ = std::move(revoked);
+  const PartitionList list = make_list(topics_.size());
+  for (const std::string& topic : topics_) {
+    if (!topic.empty()) {
+      rd_kafka_topic_partition_list_add(list.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+    }
+  }
+  if (const auto error = rd_kafka_subscribe(client_.get(), list.get())) {
+    throw KafkaError(std::string("cannot subscribe: ") + rd_kafka_err2str(error));
+  }
+}
+
+void KafkaSource::on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t error,
+                               rd_kafka_topic_partition_list_t* partitions, void* opaque) {
+  auto* const self = static_cast<KafkaSource*>(opaque);
+  ++self->generation_;
+  if (error == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
+    // Assigned after consume has returned: no message of the new assignment can then be among those
+    // of the old.
+    std::vector<PartitionId> places;
+    for (int i = 0; i < partitions->cnt; ++i) {
+      if (const auto topic = self->topic_index(partitions->elems[i].topic)) {
+        places.push_back({*topic, partitions->elems[i].partition});
+      }
+    }
+    std::sort(places.begin(), places.end());
+    self->assignment_ = std::move(places);
+    return;
+  }
+  self->assignment_.reset();
+  if (self->revoked_) self->revoked_();
+  rd_kafka_assign(client, nullptr);
+}
+
+std::optional<std::vector<PartitionId>> KafkaSource::take_assignment() {
+  auto taken = std::move(assignment_);
+  assignment_.reset();
+  return taken;
+}
+
+void KafkaSource::assign(const std::vector<StartOffset>& starts) {
+  const PartitionList list = make_list(starts.size());
+  for (const StartOffset& start : starts) {
+    rd_kafka_topic_partition_list_add(list.get(), topics_[start.place.topic].c_str(),
+                                      start.place.partition)
+        ->offset = start.offset;
+  }
+  if (const auto error = rd_kafka_assign(client_.get(), list.get())) {
+    throw KafkaError(std::string("cannot assign partitions: ") + rd_kafka_err2str(error));
+  }
+}
+
+void KafkaSource::consume(std::vector<KafkaMessage>& messages, size_t count, int timeout_ms) {
+  raw_.resize(count);
+  const uint64_t before = generation_;
+  const ssize_t got =
+      rd_kafka_consume_batch_queue(queue_.get(), timeout_ms, raw_.data(), count);
+  for (ssize_t i = 0; i < got; ++i) {
+    KafkaMessage message(raw_[static_cast<size_t>(i)]);
+    // What came before a rebalance in the same call belongs to an assignment that is gone.
+    if (generation_ == before || message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      messages.push_back(std::move(message));
+    }
+  }
+  char reason[256];
+  if (const auto fatal = rd_kafka_fatal_error(client_.get(), reason, sizeof reason)) {
+    throw KafkaError(std::string(rd_kafka_err2name(fatal)) + ": " + reason);
+  }
+}
+
+std::optional<uint32_t> KafkaSource::topic_index(const char* name) const {
+  for (size_t i = 0; i < topics_.size(); ++i) {
+    if (!topics_[i].empty() && topics_[i] == name) return static_cast<uint32_t>(i);
+  }
+  return std::nullopt;
+}
+
+std::optional<PartitionId> KafkaSource::place_of(const rd_kafka_message_t& message) {
+  if (message.rkt == nullptr) return std::nullopt;
+  for (const auto& [known, topic] : known_topics_) {
+    if (known == message.rkt) return PartitionId{topic, message.partition};
+  }
+  const auto topic = topic_index(rd_kafka_topic_name(message.rkt));
+  if (!topic) return std::nullopt;
+  if (known_topics_.size() > 100) known_topics_.clear();
+  known_topics_.emplace_back(message.rkt, *topic);
+  return PartitionId{*topic, message.partition};
+}
+
+Watermarks KafkaSource::watermarks(PartitionId place, int timeout_ms) {
+  Watermarks marks;
+  const auto error = rd_kafka_query_watermark_offsets(client_.get(), topics_[place.topic].c_str(),
+                                                      place.partition, &marks.low, &marks.high,
+                                                      timeout_ms);
+  if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+    throw KafkaError("cannot ask for the offsets of " + topics_[place.topic] + " partition " +
+                     std::to_string(place.partition) + ": " + rd_kafka_err2str(error));
+  }
+  return marks;
+}
+
+std::vector<PartitionId> KafkaSource::all_partitions(int timeout_ms) {
+  std::vector<PartitionId> places;
+  for (uint32_t i = 0; i < topics_.size(); ++i) {
+    if (topics_[i].empty()) continue;
+    rd_kafka_topic_t* handle = rd_kafka_topic_new(client_.get(), topics_[i].c_str(), nullptr);
+    const rd_kafka_metadata_t* metadata = nullptr;
+    const auto error = rd_kafka_metadata(client_.get(), 0, handle, &metadata, timeout_ms);
+    rd_kafka_topic_destroy(handle);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      throw KafkaError(std::string("cannot ask for the topics: ") + rd_kafka_err2str(error));
+    }
+    for (int t = 0; t < metadata->topic_cnt; ++t) {
+      for (int p = 0; p < metadata->topics[t].partition_cnt; ++p) {
+        places.push_back({i, metadata->topics[t].partitions[p].id});
+      }
+    }
+    rd_kafka_metadata_destroy(metadata);
+  }
+  std::sort(places.begin(), places.end());
+  return places;
+}
+
+int64_t KafkaSource::cached_end(PartitionId place) const {
+  int64_t low = -1;
+  int64_t high = -1;
+  rd_kafka_get_watermark_offsets(client_.get(), topics_[place.topic].c_str(), place.partition, &low,
+                                 &high);
+  return high;
+}
+
+std::vector<std::optional<FoundMessage>> KafkaSource::read_at(
+    const std::vector<StartOffset>& starts, int timeout_ms) {
+  std::vector<std::optional<FoundMessage>> found(starts.size());
+  if (starts.empty()) return found;
+  const Client client = make_client(false, "");
+  rd_kafka_poll_set_consumer(client.get());
+  const PartitionList list = make_list(starts.size());
+  for (const StartOffset& start : starts) {
+    rd_kafka_topic_partition_list_add(list.get(), topics_[start.place.topic].c_str(),
+                                      start.place.partition)
+        ->offset = start.offset;
+  }
+  if (const auto error = rd_kafka_assign(client.get(), list.get())) {
+    throw KafkaError(std::string("cannot read back: ") + rd_kafka_err2str(error));
+  }
+  std::set<size_t> open;
+  for (size_t i = 0; i < starts.size(); ++i) open.insert(i);
+  const auto deadline =
+      std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  while (!open.empty()) {
+    if (std::chrono::steady_clock::now() > deadline) {
+      throw KafkaError("the broker did not answer while the last messages were read again");
+    }
+    KafkaMessage message(rd_kafka_consumer_poll(client.get(), 100));
+    if (!message || message->rkt == nullptr) continue;
+    const auto topic = topic_index(rd_kafka_topic_name(message->rkt));
+    for (size_t i = 0; i < starts.size(); ++i) {
+      if (!topic || starts[i].place != PartitionId{*topic, message->partition}) continue;
+      if (!open.contains(i)) continue;
+      if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF ||
+          message->err == RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET) {
+        open.erase(i);
+      } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        const Message view = view_of(*message);
+        found[i] = {message->offset,
+                    view.has_timestamp ? std::optional(view.timestamp) : std::nullopt,
+                    message_hash(view)};
+        open.erase(i);
+      }
+    }
+  }
+  rd_kafka_assign(client.get(), nullptr);
+  return found;
+}
+
+void KafkaSource::commit_for_tools(const std::vector<StartOffset>& offsets) {
+  const PartitionList list = make_list(offsets.size());
+  for (const StartOffset& one : offsets) {
+    rd_kafka_topic_partition_list_add(list.get(), topics_[one.place.topic].c_str(),
+                                      one.place.partition)
+        ->offset = one.offset;
+  }
+  rd_kafka_commit(client_.get(), list.get(), 1);
+}
+
+void KafkaSource::close() {
+  if (closed_) return;
+  closed_ = true;
+  rd_kafka_consumer_close(client_.get());
+}
+
+}  // namespace globalmart

@@ -1,0 +1,87 @@
+#include "bridge/shared.hpp"
+
+namespace globalmart {
+
+void StopSignal::request() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (!requested_) since_ = std::chrono::steady_clock::now();
+    requested_ = true;
+  }
+  changed_.notify_all();
+}
+
+double StopSignal::age() const {
+  const std::lock_guard lock(mutex_);
+  if (!requested_) return 0;
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - since_).count();
+}
+
+bool StopSignal::wait_for(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, time, [&] { return requested_.load(); });
+  return requested_;
+}
+
+void StopSignal::fail(int status, const std::string& message) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (status_ == 0) {
+      status_ = status;
+      message_ = message;
+    }
+  }
+  request();
+}
+
+int StopSignal::status() const {
+  const std::lock_guard lock(mutex_);
+  return status_;
+}
+
+std::string StopSignal::message() const {
+  const std::lock_guard lock(mutex_);
+  return message_;
+}
+
+void Wakeup::notify() {
+  {
+    const std::lock_guard lock(mutex_);
+    notified_ = true;
+  }
+  changed_.notify_all();
+}
+
+bool Wakeup::wait_for(std::chrono::milliseconds time) {
+  std::unique_lock lock(mutex_);
+  changed_.wait_for(lock, time, [&] { return notified_; });
+  const bool notified = notified_;
+  notified_ = false;
+  return notified;
+}
+
+void Remembered::set(PartitionId place, int64_t next_offset) {
+  const std::lock_guard lock(mutex_);
+  offsets_[place] = next_offset;
+}
+
+bool Remembered::knows(PartitionId place, std::optional<int64_t> next_offset) const {
+  if (!next_offset) return true;
+  const std::lock_guard lock(mutex_);
+  const auto found = offsets_.find(place);
+  return found != offsets_.end() && found->second == *next_offset;
+}
+
+Shared::Shared(const Config& config, const Profile& profile, std::vector<std::string> topics,
+               bool drain)
+    : config(config),
+      profile(profile),
+      topics(std::move(topics)),
+      drain(drain),
+      clock(config.bridge.clock ? Clock(*config.bridge.clock) : Clock()),
+      lists(profile.lists.size()),
+      dedup(profile.topics.size(), config.bridge.dedup_max_ids),
+      metrics(profile, static_cast<size_t>(config.bridge.workers)),
+      fault_point(config.bridge.fault_point) {}
+
+}  // namespace globalmart

@@ -1,5 +1,6 @@
 #include "generator/corrupter.hpp"
 
+#include <algorithm>
 #include <array>
 
 namespace globalmart::generator {
@@ -8,12 +9,14 @@ namespace {
 constexpr size_t kMaxMessageBytes = 65'536;  // the contract's max_message_bytes
 constexpr int kMaxDepth = 32;                // the contract's, the message itself is level 1
 
-/// Where `"name":` stands and what follows it; members of nested objects come later in the shop's
-/// events than those of the event itself, so the first one is meant.
+/// Behind `"name":` of the event itself, npos without it. What stands in the products of an order
+/// or the items of a checkout is not meant: readers do not look into the items.
 size_t value_position(std::string_view event, std::string_view name) {
+  const std::string_view own = event.substr(
+      0, std::min({event.size(), event.find("\"items\":["), event.find("\"products\":[")}));
   std::string member = "\"";
   member.append(name).append("\":");
-  const size_t at = event.find(member);
+  const size_t at = (name == "country" ? event : own).find(member);
   return at == std::string_view::npos ? at : at + member.size();
 }
 

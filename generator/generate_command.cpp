@@ -19,8 +19,6 @@ constexpr uint64_t kClockDomain = 0x636c6f636b;
 constexpr const char* kDefaultStart = "2025-01-06T08:00:00Z";
 constexpr const char* kWeights = "WEIGHT,...";
 
-enum class DayProfile { kAutomatic, kOn, kOff };
-
 struct GenerateOptions {
   RunOptions run;
   ShopOptions shop;
@@ -31,7 +29,8 @@ struct GenerateOptions {
   std::optional<uint64_t> count;
   std::optional<double> seconds;
   std::string start;
-  DayProfile day_profile = DayProfile::kAutomatic;
+  bool flat_day = false;
+  bool busy_hours = false;
 };
 
 /// Sends the events of the shop until the count, the time or a signal ends it.
@@ -51,8 +50,7 @@ int generate(GenerateOptions options, StopSignal& stop) {
   if (!(event_rate > 0)) throw std::runtime_error("the rate of events must be above 0");
   // Live, event time is wall time: a day profile then changes the rate of sending. Otherwise
   // sending is even, and event time runs slower at busy hours.
-  const bool flat_day = options.day_profile == DayProfile::kOff ||
-                        (options.day_profile == DayProfile::kAutomatic && live);
+  const bool flat_day = options.flat_day || (live && !options.busy_hours);
   options.shop.world.start = start;
   if (options.shop.visits == 0)
     options.shop.visits =
@@ -156,15 +154,17 @@ Action add_generate_command(CLI::App& app) {
       ->excludes(rate)
       ->check(CLI::PositiveNumber)
       ->group(time);
-  app.add_option("--day-profile", options.day_profile,
-                 "Busy at 10-14 and 19-21 UTC of event time, quiet at 23-7. At --rate and --speed "
-                 "1 it changes the rate of sending, else the pace of event time; auto is off in "
-                 "that case, else on")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, DayProfile>{
-              {"auto", DayProfile::kAutomatic}, {"on", DayProfile::kOn}, {"off", DayProfile::kOff}},
-          CLI::ignore_case))
-      ->type_name("auto|on|off")
+  auto* const flat_day =
+      app.add_flag("--flat-day", options.flat_day,
+                   "The same rate of events at every hour of event time, instead of busy hours at "
+                   "10-14 and 19-21 UTC and quiet ones at 23-7")
+          ->group(time);
+  app.add_flag("--busy-hours", options.busy_hours,
+               "Busy and quiet hours with --rate at speed 1 too, where the day is flat otherwise: "
+               "then --rate is the day's average. Everywhere else sending is even and event time "
+               "runs slower at busy hours")
+      ->excludes(flat_day)
+      ->needs(rate)
       ->group(time);
 
   const std::string world = "World";

@@ -77,7 +77,7 @@ install: install-programs
 .PHONY: install-programs
 install-programs: programs
 	install -d $(DESTDIR)$(PREFIX)/bin
-	for program in build/bin/*; do install $$program $(DESTDIR)$(PREFIX)/bin/; done
+	for program in build/bin/globalmart-*; do install $$program $(DESTDIR)$(PREFIX)/bin/; done
 
 # --- unit tests: test/unit/<part>_*_test.cpp, a binary a part ---
 UNIT_PARTS = core bridge generator

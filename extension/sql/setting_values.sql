@@ -1,0 +1,112 @@
+-- Settings of upkeep: how long things are kept, how far ahead partitions are made. What is shipped and
+-- what an owner changed are two tables, so that a restore never meets a row that is there already.
+
+CREATE TABLE globalmart.setting_definitions (
+  name          text PRIMARY KEY,
+  kind          text NOT NULL CHECK (kind IN ('interval', 'integer')),
+  default_value text,
+  per_table     boolean NOT NULL DEFAULT false,
+  description   text NOT NULL
+);
+COMMENT ON TABLE globalmart.setting_definitions IS 'The settings that there are, as shipped';
+COMMENT ON COLUMN globalmart.setting_definitions.name IS 'Name of the setting';
+COMMENT ON COLUMN globalmart.setting_definitions.kind IS 'interval or integer; none of them may be negative';
+COMMENT ON COLUMN globalmart.setting_definitions.default_value IS 'Value in force until it is changed; NULL: no limit';
+COMMENT ON COLUMN globalmart.setting_definitions.per_table IS 'Whether NAME.TABLE may be set beside NAME, for one stream or rollup';
+COMMENT ON COLUMN globalmart.setting_definitions.description IS 'What the setting does, and its unit';
+
+INSERT INTO globalmart.setting_definitions (name, kind, default_value, per_table, description) VALUES
+  ('partitions_ahead', 'integer', '7', false, 'Days for which maintain_partitions() makes partitions ahead'),
+  ('partitions_behind', 'integer', '2', false, 'Days before today for which maintain_partitions() makes partitions'),
+  ('partitions_most', 'integer', '400', true, 'Partitions that a stream may have; further days go to its default partition'),
+  ('raw_retention', 'interval', '30 days', true, 'How long raw events are kept after they arrived; NULL: for ever'),
+  ('rollup_retention', 'interval', NULL, true, 'How long rows of rollups and detectors are kept, rounded up to whole months of event time; NULL: for ever'),
+  ('late_events_retention', 'interval', '90 days', false, 'How long late_events are kept after they arrived; NULL: for ever. Before that, verify needs them'),
+  ('dead_letters_retention', 'interval', '90 days', false, 'How long dead letters and finished redrives are kept; NULL: for ever'),
+  ('alerts_retention', 'interval', '7 days', false, 'How long alerts that were sent are kept; NULL: for ever');
+
+CREATE TABLE globalmart.setting_values (
+  name       text PRIMARY KEY,
+  value      text,
+  changed_at timestamptz NOT NULL DEFAULT globalmart.clock(),
+  changed_by text NOT NULL DEFAULT current_user
+);
+COMMENT ON TABLE globalmart.setting_values IS 'Settings that an owner changed; configuration that goes with pg_dump';
+COMMENT ON COLUMN globalmart.setting_values.name IS 'Name of the setting, or NAME.TABLE';
+COMMENT ON COLUMN globalmart.setting_values.value IS 'Value in force; NULL: no limit';
+COMMENT ON COLUMN globalmart.setting_values.changed_at IS 'When it was set';
+COMMENT ON COLUMN globalmart.setting_values.changed_by IS 'Role that set it';
+
+CREATE VIEW globalmart.settings AS
+  SELECT d.name,
+         CASE WHEN v.name IS NULL THEN d.default_value ELSE v.value END AS value,
+         d.description, d.default_value
+  FROM globalmart.setting_definitions AS d
+  LEFT JOIN globalmart.setting_values AS v USING (name)
+  UNION ALL
+  SELECT v.name, v.value, d.description, NULL
+  FROM globalmart.setting_values AS v
+  JOIN globalmart.setting_definitions AS d
+    ON d.per_table AND d.name = pg_catalog.split_part(v.name, '.', 1) AND v.name <> d.name;
+COMMENT ON VIEW globalmart.settings IS 'Settings in force; change one with set_setting(name, value)';
+COMMENT ON COLUMN globalmart.settings.name IS 'Name of the setting; NAME.TABLE is in force for one stream or rollup';
+COMMENT ON COLUMN globalmart.settings.value IS 'Value in force; NULL: no limit';
+COMMENT ON COLUMN globalmart.settings.description IS 'What the setting does, and its unit';
+COMMENT ON COLUMN globalmart.settings.default_value IS 'Value as shipped';
+
+CREATE FUNCTION globalmart.setting(name text, for_table text DEFAULT NULL) RETURNS text
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT s.value
+  FROM globalmart.settings AS s
+  WHERE s.name IN ($1, $1 || '.' || $2)
+  ORDER BY s.name DESC
+  LIMIT 1
+$$;
+COMMENT ON FUNCTION globalmart.setting(text, text) IS
+  'The value of a setting, for one stream or rollup if for_table is given; NULL: no limit';
+
+CREATE FUNCTION globalmart.set_setting(name text, value text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  definition globalmart.setting_definitions;
+BEGIN
+  PERFORM globalmart.require_owner();
+  SELECT d.* INTO definition FROM globalmart.setting_definitions AS d
+  WHERE d.name = set_setting.name
+     OR (d.per_table AND set_setting.name LIKE replace(d.name, '_', '\_') || '.%');
+  IF NOT FOUND THEN
+    RAISE undefined_object USING
+      MESSAGE = format('there is no setting "%s"', set_setting.name),
+      HINT = 'See the view globalmart.settings. raw_retention.TABLE, rollup_retention.TABLE and partitions_most.TABLE are for one table.';
+  END IF;
+  BEGIN
+    IF definition.kind = 'interval' AND set_setting.value::interval < interval '0'
+       OR definition.kind = 'integer' AND set_setting.value::int < 0 THEN
+      RAISE invalid_parameter_value;
+    END IF;
+  EXCEPTION WHEN data_exception THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = format('"%s" is not a value for setting "%s"', set_setting.value, set_setting.name),
+      HINT = CASE definition.kind
+               WHEN 'interval' THEN 'Give an interval that is not negative, such as 30 days, or NULL for no limit.'
+               ELSE 'Give a whole number that is not negative.' END;
+  END;
+  IF definition.kind = 'integer' AND set_setting.value IS NULL THEN
+    RAISE null_value_not_allowed USING MESSAGE = format('setting "%s" needs a number', set_setting.name);
+  END IF;
+  INSERT INTO globalmart.setting_values AS v (name, value) VALUES (set_setting.name, set_setting.value)
+  ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value, changed_at = EXCLUDED.changed_at, changed_by = EXCLUDED.changed_by;
+END
+$$;
+COMMENT ON FUNCTION globalmart.set_setting(text, text) IS
+  'Changes a setting from now on; NULL means no limit. See the view settings';
+
+CREATE FUNCTION globalmart.reset_setting(name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM globalmart.require_owner();
+  DELETE FROM globalmart.setting_values AS v WHERE v.name = reset_setting.name;
+END
+$$;
+COMMENT ON FUNCTION globalmart.reset_setting(text) IS 'Takes a setting back to its value as shipped';

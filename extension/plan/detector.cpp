@@ -56,10 +56,11 @@ DetectorDefinition* read_detector(const char* text) {
     if (passes_not_null(expr, entry->relid))
       detector->not_null_columns = lappend(detector->not_null_columns, target->resname);
   }
-  // Deparsed, a named tuplestore is its bare name.
+  // Deparsed, a reference to a common table expression is its bare name, which the rows that matched
+  // then answer to.
   if (entry->alias == nullptr) entry->alias = makeAlias(entry->eref->aliasname, NIL);
-  entry->rtekind = RTE_NAMEDTUPLESTORE;
-  entry->enrname = pstrdup("globalmart_matched");
+  entry->rtekind = RTE_CTE;
+  entry->ctename = pstrdup("globalmart_matched");
   detector->over_matches = pg_get_querydef(query, false);
   return detector;
 }

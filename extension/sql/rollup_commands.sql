@@ -207,9 +207,6 @@ BEGIN
       AND p.key_signatures @> description.key_signatures
       AND description.width % p.slice_width = 0 AND description.slide % p.slice_width = 0
       AND (description.window_offset - p.slice_offset) % p.slice_width = 0
-      -- Finer keys only where the slice is as wide as it could be: else partials would multiply.
-      AND (pg_catalog.cardinality(p.key_signatures) = pg_catalog.cardinality(description.key_signatures)
-           OR p.slice_width = description.slice_width)
     ORDER BY pg_catalog.cardinality(p.key_signatures), p.slice_width DESC, p.plan_id
     LIMIT 1;
   END IF;

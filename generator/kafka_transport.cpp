@@ -86,6 +86,7 @@ KafkaTransport::KafkaTransport(const Destination& destination, const std::vector
   // Retries must neither repeat nor reorder: the recordings are compared row by row.
   set(configuration.get(), "enable.idempotence", "true");
   set(configuration.get(), "partitioner", "murmur2_random");  // as Java's clients do
+  set(configuration.get(), "log_level", "3");  // errors; retries and waiting are its own affair
   set(configuration.get(), "linger.ms", "5");
   set(configuration.get(), "queue.buffering.max.messages", "200000");
   set(configuration.get(), "queue.buffering.max.kbytes", "131072");

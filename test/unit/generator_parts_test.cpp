@@ -4,8 +4,9 @@
 
 #include <array>
 #include <cmath>
+#include <fstream>
 #include <memory>
-#include <regex>
+#include <string>
 
 #include "generator/categories.hpp"
 #include "generator/event_time.hpp"
@@ -112,6 +113,23 @@ TEST(Categories, AreAHundredInGroupsSideBySide) {
   }
   EXPECT_EQ(next, kCategories.size());
   for (std::string_view category : kCategories) EXPECT_FALSE(category.empty());
+}
+
+TEST(Categories, AreThoseOfTheShopsLists) {
+  std::ifstream in("extension/sql/shop/lists.sql");
+  const std::string lists{std::istreambuf_iterator<char>(in), {}};
+  ASSERT_FALSE(lists.empty()) << "run from the project's root";
+  const auto quoted = [](std::string_view name) {
+    std::string text = "('";
+    for (char c : name) text.append(c == '\'' ? 2 : 1, c);
+    return text + "')";
+  };
+  for (std::string_view name : kCategories)
+    EXPECT_NE(lists.find(quoted(name)), std::string::npos) << name;
+  for (std::string_view name : kCountries)
+    EXPECT_NE(lists.find(quoted(name)), std::string::npos) << name;
+  for (std::string_view name : kPaymentMethods)
+    EXPECT_NE(lists.find(quoted(name)), std::string::npos) << name;
 }
 
 TEST(JsonWriter, WritesNumbersMoneyAndIds) {

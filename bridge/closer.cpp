@@ -20,6 +20,8 @@ constexpr auto kCompaction = seconds(15);
 constexpr auto kHorizon = seconds(60);
 // A partition that has been at its end for this long does not hold the memory of ids.
 constexpr auto kIdle = seconds(300);
+// Closing may lag behind the watermark by as much before an id is forgotten too early.
+constexpr Micros kClosingLag = 600 * kMicrosPerSecond;
 
 }  // namespace
 
@@ -76,7 +78,7 @@ void Closer::round() {
   const auto now = std::chrono::steady_clock::now();
   if (now - last_compaction_ >= kCompaction) {
     last_compaction_ = now;
-    connection_.query("SELECT globalmart.compact_partials()");
+    connection_.execute("CALL globalmart.compact_partials()");
   }
   if (now - last_horizon_ >= kHorizon) {
     last_horizon_ = now;
@@ -120,7 +122,7 @@ void Closer::forget_ids() {
   if (!horizon_known_) return;
   for (uint32_t topic = 0; topic < shared_.profile.topics.size(); ++topic) {
     const std::optional<Micros> reached = shared_.ownership.reached(topic, kIdle);
-    if (reached) shared_.dedup.forget_before(topic, *reached - horizon_);
+    if (reached) shared_.dedup.forget_before(topic, *reached - horizon_ - kClosingLag);
   }
 }
 

@@ -112,7 +112,7 @@ KafkaSource::Client KafkaSource::make_client(bool member, const std::string& ins
   set("reconnect.backoff.max.ms", "2000");
   set("socket.keepalive.enable", "true");
   set("topic.metadata.refresh.interval.ms", "10000");
-  set("partition.assignment.strategy", "range,roundrobin");
+  set("partition.assignment.strategy", "roundrobin,range");
   for (const auto& [name, value] : config_.properties) set(name, value);
   set("bootstrap.servers", config_.bootstrap_servers);
   set("group.id", config_.group_id);

@@ -112,9 +112,6 @@ void Worker::start_reading() {
       }
     }
     take_over(mine);
-    for (auto& [place, owned] : owned_) {
-      owned.drain_end = source_->watermarks(place, kBrokerTimeoutMs).high;
-    }
     return;
   }
   source_->subscribe([this] { on_revoked(); });
@@ -142,13 +139,17 @@ void Worker::take_over(const std::vector<PartitionId>& places) {
     }
   }
   std::map<PartitionId, StartOffset> starts;
-  check_last_messages(claimed, starts);
+  // Asked for before reading begins: afterwards each answer waits behind a fetch.
+  std::map<PartitionId, int64_t> ends;
+  check_last_messages(claimed, starts, ends);
   std::vector<StartOffset> list;
   for (const ClaimedPartition& one : claimed) {
     Owned owned;
     owned.epoch = one.epoch;
     owned.next_offset = one.next_offset;
     owned.position = starts.at(one.place).offset;
+    const auto drain_end = drain_ends_.emplace(one.place, ends.at(one.place)).first;
+    owned.drain_end = drain_end->second;
     if (!one.next_offset && shared_.config.kafka.start_at_latest) {
       // Written down at once: the next start must not skip what comes until then.
       writer_.start_at(one.place, {one.epoch, std::nullopt, false}, owned.position);
@@ -168,13 +169,15 @@ void Worker::take_over(const std::vector<PartitionId>& places) {
 
 // Finds where to begin, and refuses to go on where the topic is not the one that was read before.
 void Worker::check_last_messages(const std::vector<ClaimedPartition>& claimed,
-                                 std::map<PartitionId, StartOffset>& starts) {
+                                 std::map<PartitionId, StartOffset>& starts,
+                                 std::map<PartitionId, int64_t>& ends) {
   std::vector<StartOffset> last;
   std::vector<const ClaimedPartition*> last_of;
   for (const ClaimedPartition& one : claimed) {
     const std::string name = source_->topic_name(one.place.topic) + " partition " +
                              std::to_string(one.place.partition);
     const Watermarks marks = source_->watermarks(one.place, kBrokerTimeoutMs);
+    ends[one.place] = marks.high;
     if (!one.next_offset) {
       starts[one.place] = {one.place,
                            shared_.config.kafka.start_at_latest ? marks.high : marks.low};
@@ -366,6 +369,8 @@ void Worker::handle_event(const rd_kafka_message_t& message) {
       const auto owned = place ? owned_.find(*place) : owned_.end();
       if (owned != owned_.end() && message.offset >= owned->second.position) {
         owned->second.at_end = true;
+        spdlog::debug("worker={} topic={} partition={} is at its end, offset {}", number_ + 1,
+                      source_->topic_name(place->topic), place->partition, message.offset);
       }
       break;
     }

@@ -45,7 +45,8 @@ class Worker {
   std::optional<std::vector<PartitionId>> wanted_partitions();
   void take_over(const std::vector<PartitionId>& places);
   void check_last_messages(const std::vector<ClaimedPartition>& claimed,
-                           std::map<PartitionId, StartOffset>& starts);
+                           std::map<PartitionId, StartOffset>& starts,
+                           std::map<PartitionId, int64_t>& ends);
   void load_recent_ids(const std::vector<ClaimedPartition>& claimed);
   void on_revoked();
   void let_go();
@@ -75,6 +76,7 @@ class Worker {
   Writer writer_;
   std::unique_ptr<KafkaSource> source_;
   std::map<PartitionId, Owned> owned_;
+  std::map<PartitionId, int64_t> drain_ends_;  // end offsets when each was taken over first
 
   std::vector<KafkaMessage> pending_;  // taken from Kafka, not yet in a batch
   size_t pending_begin_ = 0;

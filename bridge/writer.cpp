@@ -223,11 +223,18 @@ void Writer::find_rejected(const Batch& batch, uint32_t first, uint32_t last,
 
 void Writer::read_recent_ids(const TopicPlan& topic, const std::vector<int32_t>& partitions,
                              const std::function<void(const Uuid&, Micros)>& take) {
-  const std::vector<std::optional<std::string>> parameters = {topic.streams.front().stream,
-                                                              integer_array(partitions)};
+  const std::string& stream = topic.streams.front().stream;
+  // Twice the horizon, an hour at least: closing may lag behind the watermark.
+  const std::vector<std::optional<std::string>> stream_only = {stream};
+  const Rows since = connection_.query(
+      "SELECT coalesce(globalmart.watermark($1::text) - h - greatest(h, interval '1 hour'),"
+      " timestamptz '-infinity') FROM globalmart.dedup_horizon() AS h",
+      stream_only);
+  const std::vector<std::optional<std::string>> parameters = {stream, integer_array(partitions),
+                                                              std::string(since.text(0, 0))};
   const Rows rows = connection_.query(
       "SELECT event_id, (extract(epoch FROM event_time) * 1000000)::bigint"
-      " FROM globalmart.recent_ids($1::text, $2::int[], '-infinity'::timestamptz)",
+      " FROM globalmart.recent_ids($1::text, $2::int[], $3::timestamptz)",
       parameters);
   for (int row = 0; row < rows.size(); ++row) {
     Uuid id;

@@ -33,7 +33,7 @@ DetectorDefinition* read_detector(const char* text) {
     refuse("FROM", "a detector over more than one stream", hint);
   const Index varno = linitial_node(RangeTblRef, from)->rtindex;
   RangeTblEntry* entry = rt_fetch(varno, query->rtable);
-  if (entry->rtekind != RTE_RELATION || store::find_stream(entry->relid) == nullptr)
+  if (entry->rtekind != RTE_RELATION || !store::is_stream(entry->relid))
     refuse("FROM", "a source that is not a stream", hint);
   if (contain_volatile_functions(reinterpret_cast<Node*>(query)))
     refuse("the query", "volatile functions",

@@ -143,7 +143,7 @@ Branch* plain_branch(Query* query, bool is_inner) {
     refuse("FROM", "a source that is more than SELECT columns FROM one stream WHERE ...",
            kShapeHint);
   RangeTblEntry* entry = rt_fetch(linitial_int(varnos), query->rtable);
-  if (entry->rtekind != RTE_RELATION || store::find_stream(entry->relid) == nullptr)
+  if (entry->rtekind != RTE_RELATION || !store::is_stream(entry->relid))
     refuse(
         "FROM", "a source that is not a stream",
         "Register the table with globalmart.create_stream, or choose one of globalmart.streams.");
@@ -200,7 +200,7 @@ void read_branches(Outline* outline) {
     table_close(view, NoLock);
   }
   if (entry->rtekind == RTE_RELATION) {
-    if (store::find_stream(entry->relid) == nullptr)
+    if (!store::is_stream(entry->relid))
       refuse(
           "FROM", psprintf("the table %s, which is not a stream", get_rel_name(entry->relid)),
           "Register the table with globalmart.create_stream, or choose one of globalmart.streams.");

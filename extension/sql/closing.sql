@@ -27,10 +27,12 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WHEN bool_or(p.live AND p.event_time IS NULL) THEN NULL
     WHEN bool_or(p.live) THEN min(p.event_time) FILTER (WHERE p.live)
     -- All are idle: event time goes on with the clock, as far as somebody looked at it.
-    ELSE least(max(p.event_time) + (min(p.checked_at) - max(p.last_message_at)) - idle_timeout, globalmart.clock())
+    -- (least() would skip a NULL, and nothing known must stay nothing.)
+    WHEN max(p.event_time) IS NOT NULL
+    THEN least(max(p.event_time) + (min(p.checked_at) - max(p.last_message_at)) - idle_timeout, globalmart.clock())
   END
   FROM (
-    SELECT least(b.max_event_time, globalmart.clock()) AS event_time, b.last_message_at, b.checked_at,
+    SELECT CASE WHEN b.max_event_time > globalmart.clock() THEN globalmart.clock() ELSE b.max_event_time END AS event_time, b.last_message_at, b.checked_at,
            (b.at_end_since IS NULL
             OR b.checked_at - greatest(b.at_end_since, b.last_message_at) < idle_timeout) AS live
     FROM globalmart.progress_by_partition AS b

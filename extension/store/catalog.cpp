@@ -38,6 +38,11 @@ bool is_our_function(Oid function, const char* name) {
   return found != nullptr && strcmp(found, name) == 0;
 }
 
+bool is_stream(Oid relation) {
+  const Stream* stream = find_stream(relation);
+  return stream != nullptr && stream->relation == relation;
+}
+
 Stream* find_stream(Oid relation) {
   Stream* stream = nullptr;
   MemoryContext caller = CurrentMemoryContext;
@@ -59,7 +64,7 @@ Stream* find_stream(Oid relation) {
     stream->name = text_column(rows, 0, 1);
     stream->domain = text_column(rows, 0, 2);
     stream->topic = text_column(rows, 0, 3);
-    stream->relation = relation;
+    stream->relation = relation = static_cast<Oid>(strtoul(text_column(rows, 0, 8), nullptr, 10));
     stream->time_column = column_number(relation, text_column(rows, 0, 4));
     stream->id_column = column_number(relation, text_column(rows, 0, 5));
     stream->line_column = column_number(relation, text_column(rows, 0, 6));

@@ -9,9 +9,10 @@ namespace globalmart::store {
 struct Stream {
   const char* name;
   const char* domain;
-  const char* topic;  // NULL: rows that no topic brings
-  Oid relation;
-  AttrNumber time_column;
+  const char* topic;       // NULL: rows that no topic brings
+  Oid relation;            // the root, whatever partition was asked for
+  AttrNumber time_column;  // numbers are of the root's columns
+
   AttrNumber id_column;
   AttrNumber line_column;       // 0: the id alone is the identity
   AttrNumber partition_column;  // 0: rows without Kafka offsets (tables of detectors)
@@ -19,10 +20,13 @@ struct Stream {
   AttrNumber received_column;
 };
 
-// The stream that is this table, its root if it is a leaf; NULL when it is none.
+// The stream that this table is, or is a partition of; NULL when it is neither.
 Stream* find_stream(Oid relation);
 
 Oid schema_oid();
+// Whether the table is a stream itself, and not a part of one.
+bool is_stream(Oid relation);
+
 // A table of ours by name. Errors when it is not there.
 Oid table_oid(const char* name);
 // Partial log of a domain: generation 0 or 1.

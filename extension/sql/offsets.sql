@@ -119,7 +119,8 @@ BEGIN
   ), progress AS (
     UPDATE globalmart.partition_progress AS p
     -- An event of the future counts as one of now, and does not make the present late.
-    SET max_event_time = greatest(p.max_event_time, least(g.max_event_time, now_at)),
+    SET max_event_time = CASE WHEN g.max_event_time IS NULL THEN p.max_event_time
+                              ELSE greatest(p.max_event_time, least(g.max_event_time, now_at)) END,
         last_message_at = now_at,
         at_end_since = CASE WHEN g.at_end THEN now_at END,
         checked_at = now_at

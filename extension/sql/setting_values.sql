@@ -21,7 +21,7 @@ INSERT INTO globalmart.setting_definitions (name, kind, default_value, per_table
   ('partitions_most', 'integer', '400', true, 'Partitions that a stream may have; further days go to its default partition'),
   ('raw_retention', 'interval', '30 days', true, 'How long raw events are kept after they arrived; NULL: for ever'),
   ('rollup_retention', 'interval', NULL, true, 'How long rows of rollups and detectors are kept, rounded up to whole months of event time; NULL: for ever'),
-  ('late_events_retention', 'interval', '90 days', false, 'How long late_events are kept after they arrived; NULL: for ever. Before that, verify needs them'),
+  ('late_events_retention', 'interval', '90 days', false, 'How long late_events are kept after they arrived, and in any case as long as the raw rows that verify reads; NULL: for ever'),
   ('dead_letters_retention', 'interval', '90 days', false, 'How long dead letters and finished redrives are kept; NULL: for ever'),
   ('alerts_retention', 'interval', '7 days', false, 'How long alerts that were sent are kept; NULL: for ever');
 

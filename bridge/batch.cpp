@@ -92,6 +92,7 @@ void Batch::clear() {
   dead_letters_.clear();
   messages_.clear();
   advances_.clear();
+  last_advance_ = nullptr;
 }
 
 size_t Batch::row_bytes() const {

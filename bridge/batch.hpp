@@ -79,6 +79,14 @@ class Batch {
   const RowBuffer& dead_letters() const { return dead_letters_; }
   const std::vector<BatchMessage>& messages() const { return messages_; }
   std::map<PartitionId, PartitionAdvance>& advances() { return advances_; }
+  // The partition's element of advances(), made when it is not there yet.
+  PartitionAdvance& advance_of(PartitionId place) {
+    if (last_advance_ == nullptr || last_place_ != place) {
+      last_place_ = place;
+      last_advance_ = &advances_[place];
+    }
+    return *last_advance_;
+  }
   const std::map<PartitionId, PartitionAdvance>& advances() const { return advances_; }
 
   // The columns of a stream as COPY names them, the bridge's own included.
@@ -101,6 +109,8 @@ class Batch {
   RowBuffer dead_letters_;
   std::vector<BatchMessage> messages_;
   std::map<PartitionId, PartitionAdvance> advances_;
+  PartitionId last_place_;
+  PartitionAdvance* last_advance_ = nullptr;
 };
 
 }  // namespace globalmart

@@ -30,12 +30,82 @@ Closer::Closer(Shared& shared) : shared_(shared), connection_(shared.config.post
 void Closer::connect() {
   if (connection_.connected()) return;
   connection_.connect();
+  take_number();
   connection_.execute("LISTEN globalmart_lists");
   read_lists();
   reported_version_ = 0;
 }
 
-void Closer::prepare() { connect(); }
+void Closer::prepare() {
+  connect();
+  check_columns();
+}
+
+// The lowest number that no other bridge of the group has, held by a lock of this session: a process
+// that was killed has lost it at once, and its successor takes its place in the group.
+void Closer::take_number() {
+  const std::string& setting = shared_.config.kafka.instance_id;
+  if (shared_.drain || setting == "off") return;
+  if (setting != "auto") {
+    shared_.instance_id = setting;
+    return;
+  }
+  const std::vector<std::optional<std::string>> group = {"globalmart-bridge " +
+                                                         shared_.config.kafka.group_id};
+  for (int number = std::max(number_, 1); number <= 1000; ++number) {
+    const Rows rows = connection_.query(
+        "SELECT pg_try_advisory_lock(hashtext($1), " + std::to_string(number) + ")", group);
+    if (rows.text(0, 0) != "t") {
+      if (number == number_) {
+        spdlog::warn("another bridge has taken this one's place {} in the group", number_);
+      }
+      if (number_ != 0) return;
+      continue;
+    }
+    if (number_ == 0) {
+      number_ = number;
+      shared_.instance_id = "globalmart-bridge-" + std::to_string(number);
+    }
+    return;
+  }
+}
+
+// Says at the start, and not as a dead letter for each message, when a table does not fit.
+void Closer::check_columns() {
+  for (const TopicPlan& topic : shared_.profile.topics) {
+    for (const StreamPlan& plan : topic.streams) {
+      const std::vector<std::optional<std::string>> parameters = {plan.stream};
+      const Rows rows = connection_.query(
+          "SELECT a.attname, CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN e.typname || '[]'"
+          " ELSE t.typname END"
+          " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
+          " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+          " JOIN pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_type AS e ON e.oid = t.typelem"
+          " WHERE n.nspname = 'globalmart' AND c.relname = $1",
+          parameters);
+      std::map<std::string, std::string> types;
+      for (int row = 0; row < rows.size(); ++row) {
+        types.emplace(rows.text(row, 0), rows.text(row, 1));
+      }
+      const std::string where = "profile: stream " + plan.stream;
+      if (types.empty()) {
+        throw ConfigError(where + ": there is no table globalmart." + plan.stream +
+                          "; has globalmart.install_shop() run in this database?");
+      }
+      for (const Column& column : plan.columns) {
+        const auto found = types.find(column.name);
+        if (found == types.end()) {
+          throw ConfigError(where + ": the table has no column " + column.name +
+                            "; globalmart.add_stream_column makes one");
+        }
+        if (found->second != column_type(column)) {
+          throw ConfigError(where + ": column " + column.name + " is of type " + found->second +
+                            ", the profile brings " + column_type(column));
+        }
+      }
+    }
+  }
+}
 
 void Closer::read_lists() {
   ListValues values;

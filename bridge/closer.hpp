@@ -16,7 +16,8 @@ class Closer {
  public:
   explicit Closer(Shared& shared);
 
-  // Reads what the workers need before the first message: the lists. Throws DatabaseError.
+  // What the workers need before the first message: the lists, the number of this process in its
+  // group. Throws DatabaseError, or ConfigError when the tables do not fit the profile.
   void prepare();
   // The thread's body, until the end is requested.
   void run();
@@ -27,6 +28,8 @@ class Closer {
  private:
   void round();
   void connect();
+  void take_number();
+  void check_columns();
   void read_lists();
   void report_partitions();
   void forget_ids();
@@ -39,6 +42,7 @@ class Closer {
   std::chrono::steady_clock::time_point last_horizon_{};
   Micros horizon_ = 0;
   bool horizon_known_ = false;
+  int number_ = 0;  // of this process among the bridges of its group; 0: none yet
 };
 
 }  // namespace globalmart

@@ -122,6 +122,8 @@ void read_kafka(const toml::table& raw, KafkaConfig& kafka) {
   TomlTable table(raw, "kafka");
   kafka.bootstrap_servers = table.text("bootstrap_servers").value_or("");
   kafka.group_id = table.text("group_id").value_or(kafka.group_id);
+  kafka.instance_id = table.text("instance_id").value_or(kafka.instance_id);
+  if (kafka.instance_id.empty()) table.fail("instance_id", "must be auto, off or a name");
   if (const auto start = table.text("start")) {
     if (*start != "earliest" && *start != "latest") {
       table.fail("start", "must be \"earliest\" or \"latest\"");
@@ -144,7 +146,7 @@ void read_kafka(const toml::table& raw, KafkaConfig& kafka) {
     flatten(*properties, "", kafka.properties);
   }
   for (const char* fixed : {"bootstrap.servers", "group.id", "enable.auto.commit",
-                            "auto.offset.reset", "enable.auto.offset.store",
+                            "auto.offset.reset", "enable.auto.offset.store", "group.instance.id",
                             "partition.assignment.strategy", "enable.partition.eof"}) {
     if (kafka.properties.contains(fixed)) {
       table.fail(std::string("properties.") + fixed, "is set by the bridge itself");

@@ -16,6 +16,9 @@ namespace globalmart {
 struct KafkaConfig {
   std::string bootstrap_servers;
   std::string group_id = "globalmart";
+  // Static membership, so that a restart takes its partitions again without waiting for the group:
+  // "auto" (a number that the database hands out), "off", or a name of one's own.
+  std::string instance_id = "auto";
   std::map<std::string, std::string> topics;  // by the profile's topic key; overrides its name
   std::string alerts_topic = "alerts-topic";
   bool start_at_latest = false;                    // for partitions never read before

@@ -1,5 +1,8 @@
 #include "bridge/postgres.hpp"
 
+#include <poll.h>
+
+#include <algorithm>
 #include <charconv>
 #include <cstdlib>
 
@@ -51,14 +54,16 @@ void Postgres::connect() {
   PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
   // The server must notice soon when this process is gone: its locks hold up the next owner.
   execute("SET work_mem = " + literal(config_.work_mem) +
-          "; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET tcp_keepalives_idle = 5;"
-          " SET tcp_keepalives_interval = 3; SET tcp_keepalives_count = 3;"
+          "; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres';"
+          " SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3;"
+          " SET tcp_keepalives_count = 3; SET client_connection_check_interval = '1s';"
           " SET idle_in_transaction_session_timeout = '60s'");
 }
 
 void Postgres::fail_connection() {
   std::string message = PQerrorMessage(connection_.get());
   while (!message.empty() && message.back() == '\n') message.pop_back();
+  std::replace(message.begin(), message.end(), '\n', ' ');
   connection_.reset();
   throw DatabaseError("", message);
 }
@@ -95,6 +100,28 @@ Rows Postgres::query(const std::string& sql,
                                   nullptr, values.data(), nullptr, nullptr, 0);
   const ExecStatusType status = PQresultStatus(result);
   if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) fail(result);
+  return Rows(result);
+}
+
+Rows Postgres::query_watched(const std::string& sql,
+                             std::span<const std::optional<std::string>> parameters,
+                             double seconds, const std::function<void()>& slow) {
+  if (!connection_) throw DatabaseError("", "not connected");
+  std::vector<const char*> values;
+  for (const auto& parameter : parameters) {
+    values.push_back(parameter ? parameter->c_str() : nullptr);
+  }
+  if (PQsendQueryParams(connection_.get(), sql.c_str(), static_cast<int>(values.size()), nullptr,
+                        values.data(), nullptr, nullptr, 0) == 0 ||
+      PQflush(connection_.get()) < 0) {
+    fail_connection();
+  }
+  pollfd readable{PQsocket(connection_.get()), POLLIN, 0};
+  if (poll(&readable, 1, static_cast<int>(seconds * 1000)) == 0) slow();
+  PGresult* result = PQgetResult(connection_.get());
+  const ExecStatusType status = PQresultStatus(result);
+  if (status != PGRES_TUPLES_OK && status != PGRES_COMMAND_OK) fail(result);
+  while (PGresult* more = PQgetResult(connection_.get())) PQclear(more);
   return Rows(result);
 }
 

@@ -251,6 +251,7 @@ void Worker::on_revoked() {
 void Worker::let_go() {
   for (const auto& [place, owned] : owned_) shared_.ownership.remove(place);
   owned_.clear();
+  last_owned_ = nullptr;
   pending_.clear();
   pending_begin_ = 0;
 }
@@ -275,8 +276,13 @@ void Worker::process_pending() {
       continue;
     }
     const auto place = source_->place_of(*message);
-    const auto owned = place ? owned_.find(*place) : owned_.end();
-    if (owned == owned_.end() || message->offset < owned->second.position) {
+    // Messages of one partition come in rows: look it up when it changes.
+    if (!last_owned_ || !place || last_place_ != *place) {
+      const auto found = place ? owned_.find(*place) : owned_.end();
+      last_owned_ = found == owned_.end() ? nullptr : &found->second;
+      if (place) last_place_ = *place;
+    }
+    if (last_owned_ == nullptr || message->offset < last_owned_->position) {
       ++pending_begin_;
       continue;
     }
@@ -284,7 +290,7 @@ void Worker::process_pending() {
       if (flush() != Flushed::kYes) return;
       continue;
     }
-    if (!process(*message, *place, owned->second)) {
+    if (!process(*message, *place, *last_owned_)) {
       // Another worker's batch holds this id: end the own batch, then wait.
       if (!batch_.empty()) {
         if (flush() != Flushed::kYes) return;
@@ -335,7 +341,7 @@ bool Worker::process(const rd_kafka_message_t& raw, PartitionId place, Owned& ow
 
   batch_.add_message(message);
   batch_input_bytes_ += raw.len + raw.key_len;
-  PartitionAdvance& advance = batch_.advances()[place];
+  PartitionAdvance& advance = batch_.advance_of(place);
   advance.next_offset = raw.offset + 1;
   advance.last_message = batch_.message_count() - 1;
   if (message.message.has_timestamp) {

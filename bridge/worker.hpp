@@ -76,6 +76,8 @@ class Worker {
   Writer writer_;
   std::unique_ptr<KafkaSource> source_;
   std::map<PartitionId, Owned> owned_;
+  PartitionId last_place_;
+  Owned* last_owned_ = nullptr;  // of last_place_, while it is known
   std::map<PartitionId, int64_t> drain_ends_;  // end offsets when each was taken over first
 
   std::vector<KafkaMessage> pending_;  // taken from Kafka, not yet in a batch

@@ -1,7 +1,6 @@
 #include "bridge/writer.hpp"
 
-#include <charconv>
-#include <cstring>
+#include <spdlog/spdlog.h>
 
 #include "bridge/error.hpp"
 
@@ -12,6 +11,9 @@ namespace {
 // Signature, flags, length of the header's extension.
 constexpr std::string_view kCopyHeader{"PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0", 19};
 constexpr std::string_view kCopyTrailer{"\377\377", 2};
+
+// Seconds that the batch of a former owner may take until its session is ended.
+constexpr double kClaimPatience = 10;
 
 std::string quoted_name(const std::string& name) {
   std::string quoted = "\"";
@@ -36,7 +38,11 @@ std::string optional_time(const std::optional<Micros>& value) {
 
 Writer::Writer(const PostgresConfig& config, const Profile& profile, std::string role,
                FaultPoint& fault_point)
-    : profile_(profile), connection_(config, std::move(role)), fault_point_(fault_point) {}
+    : config_(config),
+      profile_(profile),
+      role_(std::move(role)),
+      connection_(config, role_),
+      fault_point_(fault_point) {}
 
 void Writer::make_ready() {
   if (!connection_.connected()) {
@@ -56,12 +62,12 @@ std::vector<ClaimedPartition> Writer::claim(const std::vector<PartitionId>& plac
   for (const auto& [topic, partitions] : by_topic) {
     const std::vector<std::optional<std::string>> parameters = {profile_.topics[topic].name,
                                                                 integer_array(partitions)};
-    const Rows rows = connection_.query(
+    const Rows rows = connection_.query_watched(
         "SELECT kafka_partition, epoch, next_offset,"
         " (extract(epoch FROM last_message_time) * 1000000)::bigint, last_message_hash"
         " FROM globalmart.claim_partitions($1::text, $2::int[], "
         "'globalmart-bridge ' || pg_catalog.pg_backend_pid()::text)",
-        parameters);
+        parameters, kClaimPatience, [this] { end_blockers(); });
     for (int row = 0; row < rows.size(); ++row) {
       ClaimedPartition one;
       one.place = {topic, static_cast<int32_t>(rows.integer(row, 0))};
@@ -73,6 +79,23 @@ std::vector<ClaimedPartition> Writer::claim(const std::vector<PartitionId>& plac
     }
   }
   return claimed;
+}
+
+// Ends the sessions of other bridges that hold up our claim.
+void Writer::end_blockers() {
+  Postgres other(config_, role_ + " helper");
+  other.connect();
+  const std::vector<std::optional<std::string>> parameters = {
+      std::to_string(connection_.backend_pid())};
+  const Rows rows = other.query(
+      "SELECT pid, pg_terminate_backend(pid) FROM pg_stat_activity"
+      " WHERE pid = ANY (pg_blocking_pids($1::int)) AND usename = current_user"
+      " AND application_name LIKE 'globalmart-bridge %'",
+      parameters);
+  for (int row = 0; row < rows.size(); ++row) {
+    spdlog::warn("ended session {} of another bridge: it held its partitions for more than {} s",
+                 rows.text(row, 0), kClaimPatience);
+  }
 }
 
 const std::string& Writer::leaf(const StreamPlan& plan, int32_t day) {

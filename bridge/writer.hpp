@@ -41,7 +41,9 @@ class Writer {
   // Connects if need be, and ends what an earlier error left open.
   void make_ready();
 
-  // Becomes the owner of partitions: raises their epochs, so that whoever owned them is fenced.
+  // Becomes the owner of partitions: raises their epochs, so that whoever owned them is fenced. A
+  // batch of a former owner that is under way is waited for, but not for ever: a process that
+  // stands still in the middle of one loses its connection.
   std::vector<ClaimedPartition> claim(const std::vector<PartitionId>& places);
 
   // Applies a batch in one transaction. DatabaseError::fenced() when another owns a partition;
@@ -62,6 +64,7 @@ class Writer {
                        const std::function<void(const Uuid&, Micros)>& take);
 
  private:
+  void end_blockers();
   const std::string& leaf(const StreamPlan& plan, int32_t day);
   void look_up_leaves(const Batch& batch);
   std::string advance_sql(const std::map<PartitionId, PartitionAdvance>& advances,
@@ -76,7 +79,9 @@ class Writer {
   void find_rejected(const Batch& batch, uint32_t first, uint32_t last,
                      std::vector<Rejection>& rejected);
 
+  const PostgresConfig& config_;
   const Profile& profile_;
+  const std::string role_;
   Postgres connection_;
   FaultPoint& fault_point_;
   bool in_transaction_ = false;

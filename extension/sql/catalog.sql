@@ -102,7 +102,6 @@ CREATE TABLE globalmart.close_counter (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
   last_seq bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
-INSERT INTO globalmart.close_counter DEFAULT VALUES;
 COMMENT ON TABLE globalmart.close_counter IS 'The number of the last publication; locked while one is made, so that numbers commit in their order';
 
 CREATE TABLE globalmart.partition_progress (

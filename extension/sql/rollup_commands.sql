@@ -120,6 +120,8 @@ BEGIN
       HINT = 'Use up to 40 lower-case letters, digits and underscores.';
   END IF;
   INSERT INTO globalmart.domains (domain) VALUES (domain) ON CONFLICT DO NOTHING;
+  -- Not by the extension's script: a restored row would meet it.
+  INSERT INTO globalmart.close_counter DEFAULT VALUES ON CONFLICT DO NOTHING;
   FOR generation IN 0..1 LOOP
     log := pg_catalog.format('partial_log_%s_%s', domain, generation);
     IF pg_catalog.to_regclass('globalmart.' || log) IS NOT NULL THEN

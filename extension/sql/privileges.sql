@@ -1,0 +1,104 @@
+-- Who may do what. The last part: it looks at everything that the others made.
+--
+-- globalmart_owner   changes definitions and settings, runs upkeep; owns every SECURITY DEFINER function, so
+--                    that none of them runs with a superuser's rights
+-- globalmart_writer  inserts into streams and dead letters, and calls the functions named below
+-- globalmart_reader  reads everything, and calls what changes nothing
+
+REVOKE ALL ON SCHEMA globalmart FROM PUBLIC;
+REVOKE ALL ON ALL TABLES IN SCHEMA globalmart FROM PUBLIC;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA globalmart FROM PUBLIC;
+REVOKE ALL ON ALL ROUTINES IN SCHEMA globalmart FROM PUBLIC;
+
+GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA globalmart TO globalmart_owner;
+GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA globalmart TO globalmart_owner;
+GRANT EXECUTE ON ALL ROUTINES IN SCHEMA globalmart TO globalmart_owner;
+
+-- What the database runs on behalf of others, it runs as the owner.
+DO $definers$
+DECLARE
+  definer regprocedure;
+BEGIN
+  -- Readers and the bridge ask for these without seeing what they are made of.
+  ALTER FUNCTION globalmart.watermark(text) SECURITY DEFINER;
+  ALTER FUNCTION globalmart.closed_until(text) SECURITY DEFINER;
+  ALTER FUNCTION globalmart.read_groups(int, timestamptz, timestamptz) SECURITY DEFINER;
+  FOR definer IN
+    SELECT p.oid FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = 'globalmart'::regnamespace AND p.prosecdef
+  LOOP
+    EXECUTE format('ALTER FUNCTION %s OWNER TO globalmart_owner', definer);
+    EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', definer);
+  END LOOP;
+END
+$definers$;
+
+-- The bridge, and clients that only insert.
+GRANT INSERT ON globalmart.dead_letters TO globalmart_writer;
+GRANT USAGE ON SEQUENCE globalmart.sql_row_offset TO globalmart_writer;
+GRANT EXECUTE ON FUNCTION
+  globalmart.clock(),
+  globalmart.claim_partitions(text, int[], text),
+  globalmart.advance_offsets(text, int[], bigint[], bigint[], bigint[], timestamptz[], timestamptz[], bigint[], boolean[], bigint[], bigint[], bigint[]),
+  globalmart.report_partitions(text, int[], bigint[], boolean[]),
+  globalmart.make_partition(text, date),
+  globalmart.stream_leaves(text),
+  globalmart.recent_ids(text, int[], timestamptz),
+  globalmart.dedup_horizon(),
+  globalmart.watermark(text),
+  globalmart.list_values(text),
+  globalmart.publish_windows(boolean),
+  globalmart.wait_for_folds(),
+  globalmart.merge_windows(bigint),
+  globalmart.switch_logs(bigint),
+  globalmart.drain_logs(),
+  globalmart.truncate_logs(),
+  globalmart.take_alerts(int),
+  globalmart.mark_alerts_sent(uuid[]),
+  globalmart.take_redrives(text, int[], bigint[], int),
+  globalmart.finish_redrives(bigint[], text[], text[], text[])
+TO globalmart_writer;
+GRANT EXECUTE ON PROCEDURE globalmart.close_windows(), globalmart.compact_partials(bigint) TO globalmart_writer;
+
+-- Readers.
+GRANT SELECT ON ALL TABLES IN SCHEMA globalmart TO globalmart_reader;
+GRANT SELECT ON ALL SEQUENCES IN SCHEMA globalmart TO globalmart_reader;
+GRANT EXECUTE ON FUNCTION globalmart.clock() TO globalmart_reader;
+DO $readers$
+DECLARE
+  harmless regprocedure;
+BEGIN
+  FOR harmless IN
+    SELECT p.oid FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = 'globalmart'::regnamespace
+      AND (p.prokind = 'a' OR (p.prokind = 'f' AND p.provolatile IN ('i', 's')))
+      AND p.oid <> 'globalmart.recent_ids(text, int[], timestamptz)'::regprocedure
+  LOOP
+    EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', harmless);
+  END LOOP;
+END
+$readers$;
+
+-- What the owner makes later.
+ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner REVOKE ALL ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner REVOKE ALL ON TYPES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner IN SCHEMA globalmart GRANT SELECT ON TABLES TO globalmart_reader;
+
+-- The catalogue's rows are configuration: pg_dump carries them. Not those that the script itself brings.
+DO $configuration$
+DECLARE
+  member record;
+BEGIN
+  FOR member IN
+    SELECT c.oid, c.relkind, c.relname
+    FROM pg_catalog.pg_depend AS d JOIN pg_catalog.pg_class AS c ON c.oid = d.objid
+    WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.deptype = 'e'
+      AND d.refclassid = 'pg_catalog.pg_extension'::regclass
+      AND d.refobjid = (SELECT e.oid FROM pg_catalog.pg_extension AS e WHERE e.extname = 'globalmart')
+      AND c.relkind IN ('r', 'S') AND c.relname NOT IN ('shop_scripts', 'setting_definitions')
+    ORDER BY c.oid
+  LOOP
+    PERFORM pg_catalog.pg_extension_config_dump(member.oid, '');
+  END LOOP;
+END
+$configuration$;

@@ -1,0 +1,32 @@
+-- The shop belongs to globalmart_owner, whoever installed it; readers may read it.
+DO $privileges$
+DECLARE
+  made record;
+BEGIN
+  FOR made IN
+    SELECT c.oid::regclass AS name, c.relkind
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = 'globalmart'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                      WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
+      AND (c.relowner <> 'globalmart_owner'::regrole
+           OR NOT has_table_privilege('globalmart_reader', c.oid, 'SELECT'))
+      AND pg_has_role(current_user, c.relowner, 'USAGE')
+  LOOP
+    EXECUTE format('ALTER TABLE %s OWNER TO globalmart_owner', made.name);
+    EXECUTE format('GRANT SELECT ON %s TO globalmart_reader', made.name);
+  END LOOP;
+  FOR made IN
+    SELECT p.oid::regprocedure AS name
+    FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = 'globalmart'::regnamespace
+      AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
+                      WHERE d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')
+      AND pg_has_role(current_user, p.proowner, 'USAGE')
+  LOOP
+    EXECUTE format('ALTER ROUTINE %s OWNER TO globalmart_owner', made.name);
+    EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', made.name);
+    EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', made.name);
+  END LOOP;
+END
+$privileges$;

@@ -113,14 +113,17 @@ GLOBALMART_FUNCTION(globalmart_fold_rows) {
     // First the tag, then a fresh snapshot, whatever the isolation level: either a closer waits for
     // this fold, or this fold sees the window as closed.
     store::hold_fold_lock(domain);
+    // The definitions too are read with it: a statement may have begun before they changed.
     Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    PushActiveSnapshot(snapshot);
     store::ProgressRow* progress = nullptr;
     int progress_count = 0;
     state = store::read_progress(domain, snapshot, &progress, &progress_count);
-    UnregisterSnapshot(snapshot);
     program = &fold::program_for(stream_name, RelationGetRelid(trigger->tg_relation),
                                  state.definition_version);
     fold::apply_progress(*program, progress, progress_count);
+    PopActiveSnapshot();
+    UnregisterSnapshot(snapshot);
   });
   if (!program->plans.empty() || !program->detectors.empty() ||
       program->stream->partition_column != 0)

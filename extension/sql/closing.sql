@@ -102,8 +102,14 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   seq bigint;
 BEGIN
+  -- Event time that came by SQL is appended by every transaction; keep it short.
+  IF (SELECT count(*) FROM globalmart.sql_progress) > 200 THEN
+    WITH gone AS (DELETE FROM globalmart.sql_progress RETURNING *)
+    INSERT INTO globalmart.sql_progress (domain, max_event_time, committed_at)
+    SELECT g.domain, max(g.max_event_time), max(g.committed_at) FROM gone AS g GROUP BY g.domain;
+  END IF;
   IF NOT EXISTS (SELECT FROM globalmart.closable_versions(force)) THEN
-    RETURN (SELECT c.last_seq FROM globalmart.close_counter AS c);
+    RETURN coalesce((SELECT c.last_seq FROM globalmart.close_counter AS c), 0);
   END IF;
   -- One publication at a time: numbers commit in their order.
   UPDATE globalmart.close_counter AS c SET last_seq = c.last_seq + 1 RETURNING c.last_seq INTO seq;
@@ -115,12 +121,6 @@ BEGIN
     RETURNING p.domain)
   UPDATE globalmart.domains AS d SET close_seq = seq
   WHERE d.domain IN (SELECT u.domain FROM published AS u);
-  -- Event time that came by SQL is appended by every transaction; keep it short.
-  IF (SELECT count(*) FROM globalmart.sql_progress) > 200 THEN
-    WITH gone AS (DELETE FROM globalmart.sql_progress RETURNING *)
-    INSERT INTO globalmart.sql_progress (domain, max_event_time, committed_at)
-    SELECT g.domain, max(g.max_event_time), max(g.committed_at) FROM gone AS g GROUP BY g.domain;
-  END IF;
   RETURN seq;
 END
 $$;

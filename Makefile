@@ -108,3 +108,6 @@ check:
 
 format:
 	clang-format -i $(wildcard extension/*/*.cpp extension/*/*.hpp bridge/*.cpp bridge/*.hpp generator/*.cpp generator/*.hpp test/unit/*.cpp)
+lint:
+	LINT_FLAGS="$(STANDARD) -DNDEBUG -I. -Iextension -I$(shell $(PG_CONFIG) --includedir)" \
+	LINT_PG_FLAGS="-I$(shell $(PG_CONFIG) --includedir-server)" sh tools/lint

@@ -102,7 +102,7 @@ CREATE TABLE globalmart.close_counter (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
   last_seq bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
-COMMENT ON TABLE globalmart.close_counter IS 'The number of the last publication; locked while one is made, so that numbers commit in their order';
+COMMENT ON TABLE globalmart.close_counter IS 'The number of the last publication; locked while one is made, so that numbers commit in their order. The first domain brings the row';
 
 CREATE TABLE globalmart.partition_progress (
   domain          text NOT NULL,

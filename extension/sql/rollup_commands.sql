@@ -119,6 +119,7 @@ BEGIN
       MESSAGE = pg_catalog.format('"%s" cannot name a domain', domain),
       HINT = 'Use up to 40 lower-case letters, digits and underscores.';
   END IF;
+  INSERT INTO globalmart.close_counter DEFAULT VALUES ON CONFLICT DO NOTHING;
   INSERT INTO globalmart.domains (domain) VALUES (domain) ON CONFLICT DO NOTHING;
   -- Not by the extension's script: a restored row would meet it.
   INSERT INTO globalmart.close_counter DEFAULT VALUES ON CONFLICT DO NOTHING;

@@ -31,7 +31,7 @@ def finished(shop, recording):
     """Whether every message was taken: stored, refused, or dropped as a copy."""
     taken = shop.database.value(
         "SELECT coalesce(sum(accepted + duplicates + dead_letters), 0)"
-        " FROM globalmart.partition_offsets"
+        " FROM globalmart.kafka_offsets"
     )
     return taken == recording.topics.count()
 

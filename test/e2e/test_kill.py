@@ -76,7 +76,7 @@ def offsets(database):
     return {
         (topic, partition): offset
         for topic, partition, offset in database.rows(
-            "SELECT topic, kafka_partition, next_offset FROM globalmart.partition_offsets"
+            "SELECT topic, kafka_partition, next_offset FROM globalmart.kafka_offsets"
             " WHERE next_offset IS NOT NULL"
         )
     }

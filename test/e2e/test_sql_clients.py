@@ -81,7 +81,7 @@ class Client(threading.Thread):
                 with connection, connection.cursor() as cursor:
                     for event in events:
                         insert(cursor, event)
-        except psycopg2.Error as error:
+        except Exception as error:
             self.errors.append(error)
         finally:
             connection.close()
@@ -101,7 +101,7 @@ class Closer(threading.Thread):
         try:
             while not self._ended.wait(0.1):
                 connection.cursor().execute("CALL globalmart.close_windows()")
-        except psycopg2.Error as error:
+        except Exception as error:
             self.errors.append(error)
         finally:
             connection.close()
@@ -109,42 +109,3 @@ class Closer(threading.Thread):
     def end(self):
         self._ended.set()
         self.join()
-
-
-def insert(cursor, event):
-    time = instants.show(event.time)
-    if event.topic == contract.TRANSACTIONS:
-        _insert_row(cursor, "transactions", time, [(name, getattr(event, name)) for name in ORDER.split()])
-        shared = [(name, getattr(event, name)) for name in ORDER.split() if name != "discount_amount"]
-        for number, line in enumerate(event.lines, 1):
-            own = [(name, {**line, "line_no": number}[name]) for name in LINE.split()]
-            _insert_row(cursor, "transaction_items", time, own + shared)
-    else:
-        table, names = COLUMNS[event.topic]
-        values = [(name, getattr(event, name, None)) for name in names.split()]
-        _insert_row(cursor, table, time, values)
-
-
-def _insert_row(cursor, table, time, values):
-    names = ", ".join(["event_time", *(name for name, _ in values)])
-    casts = ", ".join(["%s", *(_placeholder(name) for name, _ in values)])
-    cursor.execute(
-        f"INSERT INTO globalmart.{table} ({names}) VALUES ({casts})",
-        [time, *(_literal(name, value) for name, value in values)],
-    )
-
-
-def _placeholder(name):
-    if name in CENTS:
-        return "%s::numeric / 100"
-    if name == "view_duration":
-        return "%s::numeric / 1000000"
-    if name in ("transaction_id", "event_id", "session_id"):
-        return "%s::uuid"
-    return "%s::numeric[]" if name == "prices" else "%s"
-
-
-def _literal(name, value):
-    if name == "prices" and value is not None:
-        return [f"{cents // 100}.{cents % 100:02d}" for cents in value]
-    return value

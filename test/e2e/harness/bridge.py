@@ -32,12 +32,12 @@ class Bridge:
             )
         return self
 
-    def drain(self, seconds=300, **changed):
+    def drain(self, seconds=120, **changed):
         """Applies everything up to the ends of the topics as they are now."""
         self.start("--drain", **changed)
         self.wait(seconds)
 
-    def wait(self, seconds=300):
+    def wait(self, seconds=120):
         try:
             status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:

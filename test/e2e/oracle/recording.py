@@ -2,6 +2,7 @@
 
 import base64
 import gzip
+import json
 import pathlib
 import re
 
@@ -17,13 +18,21 @@ KEY_MEMBERS = {
     contract.PRODUCTS: b"product_id",
 }
 TOPICS = tuple(KEY_MEMBERS)
+_key_patterns = {
+    topic: re.compile(rb'"%s"\s*:\s*"([^"\\]*)"' % member) for topic, member in KEY_MEMBERS.items()
+}
 SUFFIXES = (".ndjson.gz", ".ndjson")
 
 
 def key_of(topic, value):
     """The Kafka key as the contract names it; None where the message does not show it."""
-    match = re.search(rb'"%s"\s*:\s*"([^"\\]*)"' % KEY_MEMBERS[topic], value or b"")
-    return match.group(1) if match else None
+    match = _key_patterns[topic].search(value or b"")
+    if match is not None and b"\\" not in value[: match.end()]:
+        return match.group(1)
+    try:
+        return json.loads(value)[KEY_MEMBERS[topic].decode()].encode()
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return match.group(1) if match else None
 
 
 def read(path, topic):

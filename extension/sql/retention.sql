@@ -76,7 +76,7 @@ CREATE FUNCTION globalmart.version_reads(query text, stream text) RETURNS boolea
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT globalmart.stream_relation($2)::oid = ANY ((globalmart.describe_rollup($1)).relations)
 $$;
-COMMENT ON FUNCTION globalmart.version_reads(text, text) IS 'Whether a rollup''s query reads a stream';
+COMMENT ON FUNCTION globalmart.version_reads(text, text) IS 'Whether the query of a rollup (not of a detector) reads a stream';
 
 -- What keeps a day of a stream: NULL, or for people, what still needs it. A backfill that nobody began
 -- keeps nothing: retention is what was promised.
@@ -97,7 +97,7 @@ BEGIN
   WHERE v.domain = (SELECT s.domain FROM globalmart.streams AS s WHERE s.stream = why_needed.stream)
     AND v.live_until > from_time AND v.live_from < to_time
     AND p.merged_until < least(to_time, v.live_until) + make_interval(secs => v.width / 1e6)
-    AND globalmart.version_reads(v.query, why_needed.stream)
+    AND CASE WHEN v.plan_id IS NOT NULL THEN globalmart.version_reads(v.query, why_needed.stream) END
   ORDER BY v.version_id
   LIMIT 1;
   IF needed_by IS NOT NULL THEN
@@ -108,7 +108,7 @@ BEGIN
   JOIN globalmart.rollup_versions AS v USING (rollup)
   WHERE b.filled_until < b.ends AND b.ends > from_time
     AND b.filled_until < to_time + make_interval(secs => v.width / 1e6)
-    AND globalmart.version_reads(v.query, why_needed.stream)
+    AND CASE WHEN v.plan_id IS NOT NULL THEN globalmart.version_reads(v.query, why_needed.stream) END
   ORDER BY v.version_id
   LIMIT 1;
   IF needed_by IS NOT NULL THEN
@@ -311,8 +311,8 @@ LANGUAGE sql STABLE ROWS 100 SET search_path = pg_catalog, pg_temp AS $$
   SELECT DISTINCT v.rollup, d.from_time, d.to_time
   FROM globalmart.dropped_spans AS d
   JOIN globalmart.streams AS s ON s.stream = d.stream
-  JOIN globalmart.rollup_versions AS v ON v.domain = s.domain AND v.plan_id IS NOT NULL
-  WHERE globalmart.version_reads(v.query, d.stream)
+  JOIN globalmart.rollup_versions AS v ON v.domain = s.domain
+  WHERE CASE WHEN v.plan_id IS NOT NULL THEN globalmart.version_reads(v.query, d.stream) END
 $$;
 COMMENT ON FUNCTION globalmart.unverifiable_spans() IS
   'Event time for which a rollup cannot be compared any more, because rows of a stream that it reads are gone';

@@ -1,0 +1,71 @@
+-- Day partitions: made ahead and on demand, and refused politely.
+SET globalmart.now = '2026-11-24 23:30:00+00';
+SET TimeZone = 'Asia/Tokyo';
+SELECT plan(36);
+
+SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'a day is made on demand');
+SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'and found the second time');
+SELECT is((SELECT count(*) FROM globalmart.stream_leaves('cart_events') WHERE day = '2024-02-29'), 1::bigint, 'stream_leaves shows it');
+SET TimeZone = 'UTC';
+SELECT is((SELECT pg_get_expr(c.relpartbound, c.oid) FROM pg_class AS c WHERE c.oid = 'globalmart.cart_events_p20240229'::regclass),
+  $$FOR VALUES FROM ('2024-02-29 00:00:00+00') TO ('2024-03-01 00:00:00+00')$$, 'a day is a UTC day, whatever the session''s time zone');
+SELECT is((SELECT pg_get_userbyid(c.relowner) FROM pg_class AS c WHERE c.oid = 'globalmart.cart_events_p20240229'::regclass)::text, 'globalmart_owner', 'it belongs to the owner');
+INSERT INTO globalmart.cart_events (event_time, event_id, session_id, event_type, user_id, country)
+VALUES ('2024-02-29 00:00:00+00', gen_random_uuid(), gen_random_uuid(), 'checkout', 'USER_1', 'UK'),
+       ('2024-02-29 23:59:59.999999+00', gen_random_uuid(), gen_random_uuid(), 'checkout', 'USER_1', 'UK'),
+       ('2024-03-01 00:00:00+00', gen_random_uuid(), gen_random_uuid(), 'checkout', 'USER_1', 'UK');
+SELECT is((SELECT count(*) FROM globalmart.cart_events_p20240229), 2::bigint, 'its rows go there');
+SELECT is((SELECT count(*) FROM globalmart.cart_events_default), 1::bigint, 'the next day''s to the default partition');
+SELECT is(globalmart.make_partition('cart_events', '2024-03-01'), 'cart_events_default', 'a day with rows in the default partition stays there');
+SELECT hasnt_table('globalmart', 'cart_events_p20240301', 'and leaves no table behind');
+SELECT is(globalmart.make_partition('cart_events', d), 'cart_events_default', format('no partition for %s', d))
+FROM unnest('{1999-12-31,1970-01-01,9999-12-30,2294-01-01}'::date[]) AS d;
+SELECT is(globalmart.make_partition('cart_events', NULL), 'cart_events_default', 'no partition for no day');
+SELECT throws_ok($$SELECT globalmart.make_partition('nothing', '2026-11-24')$$, '42704', 'there is no stream "nothing"', 'an unknown stream is refused');
+SELECT is(globalmart.make_partition('user_changes', '2026-11-24'), 'user_changes', 'a table that is not partitioned is its own leaf');
+SELECT results_eq($$SELECT * FROM globalmart.stream_leaves('user_changes')$$, $$VALUES (NULL::date, 'user_changes')$$, 'stream_leaves says so too');
+SELECT is(globalmart.make_partition('high_value_anomalies', '2026-11-24'), 'high_value_anomalies', 'so is a detector''s');
+
+-- At most so many.
+SELECT globalmart.set_setting('partitions_most.inventory_events', (SELECT count(*) FROM globalmart.stream_leaves('inventory_events'))::text);
+SELECT is(globalmart.make_partition('inventory_events', '2020-01-01'), 'inventory_events_p20200101', 'the last one that partitions_most allows');
+SELECT is(globalmart.make_partition('inventory_events', '2020-01-02'), 'inventory_events_default', 'and no further');
+SELECT is((SELECT count(*) FROM globalmart.stream_leaves('inventory_events')), (globalmart.setting('partitions_most', 'inventory_events')::int + 1)::bigint, 'beside the default one');
+
+-- The writer makes partitions and owns none.
+SET ROLE globalmart_writer;
+SELECT is(globalmart.make_partition('transactions', '2026-01-01'), 'transactions_p20260101', 'the writer may ask for one');
+INSERT INTO globalmart.transactions_p20260101 (event_time, transaction_id, user_id, total_amount, payment_method, country)
+VALUES ('2026-01-01 00:00:00+00', gen_random_uuid(), 'USER_1', 10, 'PayPal', 'Japan');
+SELECT throws_ok($$SELECT count(*) FROM globalmart.transactions_p20260101$$, '42501', NULL, 'insert into it, and not read it');
+RESET ROLE;
+SELECT is((SELECT sum(total_transactions) FROM globalmart.sales_per_minute_live), 1::numeric, 'what it inserts is folded');
+
+-- Upkeep, a week on.
+SET globalmart.now = '2026-12-04 00:00:00+00';
+CALL globalmart.maintain_partitions();
+SELECT results_eq($$SELECT day FROM globalmart.stream_leaves('product_view_events') WHERE day >= '2026-12-02' ORDER BY 1$$,
+  $$SELECT d::date FROM generate_series(timestamp '2026-12-02', '2026-12-11', interval '1 day') AS d$$,
+  'maintain_partitions makes two days back and seven ahead');
+SELECT globalmart.set_setting('partitions_ahead', '9');
+CALL globalmart.maintain_partitions();
+SELECT is((SELECT max(day) FROM globalmart.stream_leaves('product_view_events')), date '2026-12-13', 'or as many as the setting says');
+
+-- A partition that was made by hand under our name stays what it is.
+CREATE TABLE globalmart.transactions_p20250101 (LIKE globalmart.transactions);
+SELECT throws_ok($$SELECT globalmart.make_partition('transactions', '2025-01-01')$$, '42P07', NULL, 'a table in the way is said, not taken');
+
+-- Columns of another profile.
+SELECT globalmart.add_stream_column('cart_events', 'coupon_code', 'text', 'Coupon that was used');
+SELECT col_type_is('globalmart', 'cart_events', 'coupon_code', 'text', 'a column is added');
+SELECT col_type_is('globalmart', 'cart_events_p20240229', 'coupon_code', 'text', 'to every partition');
+SELECT is(globalmart.make_partition('cart_events', '2024-01-01'), 'cart_events_p20240101', 'a new partition has it');
+SELECT globalmart.create_rollup('coupons', 'SELECT window_start, window_end, coupon_code, count(*) AS n FROM globalmart.cart_events, globalmart.tumble(event_time, interval ''1 minute'') WHERE coupon_code IS NOT NULL GROUP BY window_start, window_end, coupon_code');
+INSERT INTO globalmart.cart_events_p20240101 (event_time, event_id, session_id, event_type, user_id, country, coupon_code) VALUES ('2024-01-01', gen_random_uuid(), gen_random_uuid(), 'checkout', 'USER_1', 'UK', 'SALE');
+INSERT INTO globalmart.cart_events (event_time, event_id, session_id, event_type, user_id, country, coupon_code) VALUES ('2026-12-04', gen_random_uuid(), gen_random_uuid(), 'checkout', 'USER_1', 'UK', 'SALE');
+SELECT is((SELECT sum(n) FROM globalmart.coupons_live), 1::numeric, 'a rollup can use it from its boundary on');
+SELECT throws_ok($$SELECT globalmart.add_stream_column('cart_events', 'coupon_code', 'text')$$, '42701', NULL, 'it is not added twice');
+SELECT lives_ok($$SELECT globalmart.add_stream_column('cart_events', 'coupon_code', 'text', if_not_exists => true)$$, 'unless that is all right');
+SELECT throws_ok(format('SELECT globalmart.add_stream_column(''cart_events'', %L, %L)', n, t), s, NULL, format('refused: %s %s', n, t))
+FROM (VALUES ('device', 'no_such_type', '42704'), ('device', 'int DEFAULT 1', '42704'), ('"; DROP', 'text', '42602')) AS r(n, t, s);
+SELECT * FROM finish();

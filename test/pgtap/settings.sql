@@ -1,0 +1,21 @@
+-- Settings of upkeep.
+SELECT plan(13);
+SELECT is(globalmart.setting('raw_retention'), '30 days', 'raw events are kept 30 days');
+SELECT is(globalmart.setting('rollup_retention'), NULL, 'rollups for ever');
+SELECT globalmart.set_setting('raw_retention.cart_events', '3 days');
+SELECT is(globalmart.setting('raw_retention', 'cart_events'), '3 days', 'a setting for one table');
+SELECT is(globalmart.setting('raw_retention', 'transactions'), '30 days', 'is not for the others');
+SELECT globalmart.set_setting('raw_retention.cart_events', NULL);
+SELECT is(globalmart.setting('raw_retention', 'cart_events'), NULL, 'NULL is no limit');
+SELECT globalmart.reset_setting('raw_retention.cart_events');
+SELECT is(globalmart.setting('raw_retention', 'cart_events'), '30 days', 'reset_setting takes it back');
+SELECT results_eq($$SELECT value, default_value FROM globalmart.settings WHERE name = 'partitions_ahead'$$, $$VALUES ('7', '7')$$, 'the view shows both values');
+SELECT throws_ok($$SELECT globalmart.set_setting('no_such', '1')$$, '42704', NULL, 'an unknown name is refused');
+SELECT throws_ok($$SELECT globalmart.set_setting('partitions_ahead.cart_events', '1')$$, '42704', NULL, 'so is a table where there is no such thing');
+SELECT throws_ok($$SELECT globalmart.set_setting('raw_retention', '-1 day')$$, '22023', NULL, 'a negative interval');
+SELECT throws_ok($$SELECT globalmart.set_setting('raw_retention', 'soon')$$, '22023', NULL, 'no interval at all');
+SELECT throws_ok($$SELECT globalmart.set_setting('partitions_ahead', NULL)$$, '22004', NULL, 'no number where one is needed');
+SET ROLE globalmart_reader;
+SELECT throws_ok($$SELECT globalmart.set_setting('raw_retention', '1 day')$$, '42501', NULL, 'a reader changes none');
+RESET ROLE;
+SELECT * FROM finish();

@@ -276,7 +276,7 @@ BEGIN
   END IF;
   IF NOT globalmart.try_execute(ARRAY[
        format('ALTER TABLE %s ADD COLUMN %I %s', root, name, type),
-       format('COMMENT ON COLUMN %s.%I IS %L', root, name, coalesce(description, 'Added column'))], 40) THEN
+       format('COMMENT ON COLUMN %s.%I IS %L', root, name, coalesce(description, 'Added column'))], 10) THEN
     RAISE lock_not_available USING
       MESSAGE = format('stream "%s" is in use', stream),
       HINT = 'A long transaction reads or writes it (see pg_stat_activity); try again when it has ended.';

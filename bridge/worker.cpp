@@ -523,6 +523,8 @@ void Worker::reject(const std::vector<Rejection>& rejected) {
   std::vector<KafkaMessage> again = std::move(in_batch_);
   in_batch_.clear();
   for (size_t i = pending_begin_; i < pending_.size(); ++i) again.push_back(std::move(pending_[i]));
+  // The broker tells the end of a partition once: it must not be forgotten here.
+  const std::map<PartitionId, Owned> before = owned_;
   for (auto& [place, advance] : batch_.advances()) {
     // Back to where the batch began.
     int64_t first = advance.next_offset;
@@ -552,6 +554,10 @@ void Worker::reject(const std::vector<Rejection>& rejected) {
       }
     }
     ++pending_begin_;
+  }
+  for (auto& [place, owned] : owned_) {
+    const Owned& then = before.at(place);
+    if (then.at_end && owned.position == then.position) owned.at_end = true;
   }
 }
 

@@ -79,14 +79,16 @@ def _children(pid):
         return []
 
 
-def cpu_seconds(pids):
+def server_cpu_seconds(postmaster):
+    """Of the postmaster, its children, and those that have ended."""
     total = 0
-    for pid in pids:
+    for pid in [postmaster, *_children(postmaster)]:
         try:
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        total += int(fields[11]) + int(fields[12])
+        last = 15 if pid == postmaster else 13
+        total += sum(int(field) for field in fields[11:last])
     return total / os.sysconf("SC_CLK_TCK")
 
 
@@ -104,6 +106,7 @@ def run(cluster, broker, options, number):
     arguments += ["--set", f"kafka.group_id=bench-{number}", "--set", "http.listen=off"]
     for setting in options.set:
         arguments += ["--set", setting]
+    server_cpu = server_cpu_seconds(cluster._process.pid)
     started = time.monotonic()
     bridge = subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True)
     watch = Watch(bridge.pid, cluster._process.pid)
@@ -111,6 +114,7 @@ def run(cluster, broker, options, number):
     log = bridge.stderr.read()
     _, _, usage = os.wait4(bridge.pid, 0)
     seconds = time.monotonic() - started
+    server_cpu = server_cpu_seconds(cluster._process.pid) - server_cpu
     watch.done.set()
     watch.join()
     applied = re.search(r"ended status=0 messages=(\d+) accepted=(\d+)", log)
@@ -128,6 +132,8 @@ def run(cluster, broker, options, number):
         "closed_rows": int(rows or 0),
         "late": database.value("SELECT count(*) FROM globalmart.late_events"),
         "bridge_cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
+        "server_cpu_seconds": round(server_cpu, 2),
+        "cpu_us_per_event": round((usage.ru_utime + usage.ru_stime + server_cpu) / messages * 1e6, 2),
         "bridge_peak_mb": round(watch.bridge_peak / 1024),
         "server_peak_mb": round(watch.server_peak / 1024),
     }

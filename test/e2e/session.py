@@ -72,7 +72,7 @@ class Shop:
         names["kafka.topics.alerts"] = topics.alerts
         fixed_clock = {}
         if clock is not None:
-            self.database.set_clock(instants.show(clock))
+            self.database.set_clock(clock)
             fixed_clock["bridge.clock"] = instants.show(clock)
         self.bridge = Bridge(
             self.folder,

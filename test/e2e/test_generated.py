@@ -29,9 +29,12 @@ PARTITIONS = 4
 
 
 def pytest_generate_tests(metafunc):
+    runs = ALL if metafunc.config.getoption("--all") else ALWAYS
     if "run" in metafunc.fixturenames:
-        runs = ALL if metafunc.config.getoption("--all") else ALWAYS
         metafunc.parametrize("run", runs, ids=["-".join(map(str, run)) for run in runs])
+    if "batching" in metafunc.fixturenames:
+        batchings = sorted({(workers, batch) for workers, batch, _ in runs})
+        metafunc.parametrize("batching", batchings, ids=["%d-%d" % each for each in batchings])
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +63,9 @@ def test_disorder_below_the_lateness(shop, recordings, run):
         assert found == [], f"verify({name}): {found[:5]}"
 
 
-def test_late_events(shop, recordings, run):
+def test_late_events(shop, recordings, batching):
     """Late events stay out of exactly the rollups that late_events names, and each was late."""
-    workers, batch, _ = run
+    workers, batch = batching
     recording = recordings(True, "as_generated", 5_000 if batch == 1 else 200_000)
     run_bridge(shop, recording, workers, batch)
     late = tables.late_ids(shop.database)
@@ -76,7 +79,11 @@ def test_late_events(shop, recordings, run):
 
 def run_bridge(shop, recording, workers, batch):
     shop.set_up(
-        recording.topics, recording.clock, bridge__workers=workers, bridge__batch_messages=batch, bridge__batch_age_ms=0
+        recording.topics,
+        recording.clock,
+        bridge__workers=workers,
+        bridge__batch_messages=batch,
+        bridge__batch_age_ms=0,
     )
     with ClosedUntilWatch(shop.database) as watch:
         shop.bridge.drain(seconds=600)

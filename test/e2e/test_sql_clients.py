@@ -19,7 +19,7 @@ def test_many_clients(database, cluster, seed, long_form):
     transactions = 2_000 if long_form else 300
     count = CLIENTS * transactions * EVENTS_EACH
     shop = small_shop.SmallShop(seed, count, generated.START, 90 * instants.MINUTE, users=200)
-    database.set_clock(instants.show(generated.CLOCK))
+    database.set_clock(generated.CLOCK)
     oracle = Oracle(generated.CLOCK)
     events = list(accepted(shop, oracle))
     # A client's n-th transaction has events of the time of everybody's n-th.

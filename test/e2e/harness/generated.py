@@ -13,6 +13,7 @@ GENERATOR = PROJECT / "build/bin/globalmart-generate"
 START = instants.parse("2026-11-20T22:30:00Z")  # so that a midnight is among the events
 CLOCK = instants.parse("2026-11-23T00:00:00Z")
 RATE = 20  # shop events a second of event time
+SMALL_RATE = 3  # of the small shop's
 DISORDER = 50 * instants.SECOND  # below every lateness
 
 
@@ -65,7 +66,8 @@ def fill(topics, folder, seed, count, late, order):
 
 
 def small_shop(seed, count, late):
-    shop = SmallShop(seed, count, START, count * instants.SECOND // RATE, users=max(40, count // 700))
+    span = count * instants.SECOND // SMALL_RATE
+    shop = SmallShop(seed, count, START, span, users=max(40, count // 700))
     return shop.messages(
         disorder=DISORDER,
         late=0.01 if late else 0,

@@ -9,6 +9,8 @@ import subprocess
 
 import psycopg2
 
+from oracle import instants
+
 from .processes import as_user, end, free_port, unprivileged_user, wait_until
 
 SETTINGS = {
@@ -25,6 +27,7 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] %a ",
     "lc_messages": "C",
 }
+RECOVERING = ("not yet accepting connections", "in recovery mode", "is starting up")
 
 
 def pg_config(name):
@@ -87,10 +90,19 @@ class Cluster:
         return f"host={self.folder} port={self.port} dbname={database} user={user}"
 
     def connect(self, database, user="postgres"):
-        """An autocommit connection."""
-        connection = psycopg2.connect(self.dsn(database, user))
+        """An autocommit connection; waits for a server that recovers from a crash, so that one
+        test's crash does not fail the others."""
+        connection = wait_until(lambda: self._connect(database, user), "PostgreSQL to recover")
         connection.autocommit = True
         return connection
+
+    def _connect(self, database, user):
+        try:
+            return psycopg2.connect(self.dsn(database, user))
+        except psycopg2.OperationalError as error:
+            if self._process is not None and any(text in str(error) for text in RECOVERING):
+                return None
+            raise
 
     def execute(self, sql, *values):
         with contextlib.closing(self.connect("postgres")) as connection:
@@ -160,8 +172,9 @@ class Database:
             self.execute("CREATE ROLE bridge LOGIN IN ROLE globalmart_writer")
             self.execute("CREATE ROLE analyst LOGIN IN ROLE globalmart_reader")
 
-    def set_clock(self, text):
-        """The product's clock for every session that starts from now on."""
+    def set_clock(self, instant):
+        """The product's clock for every session that starts from now on; microseconds."""
+        text = instants.show(instant).replace("T", " ").replace("Z", "+00")
         self.execute("SELECT globalmart.clock()")  # loads the library, which owns the setting
         self.execute(f"ALTER DATABASE {self.name} SET globalmart.now = '{text}'")
         self.close()

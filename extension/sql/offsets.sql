@@ -163,6 +163,43 @@ $$;
 COMMENT ON FUNCTION globalmart.report_partitions(text, int[], bigint[], boolean[]) IS
   'The bridge''s sign of life, about once a second: which of its partitions it has read to the end. Partitions that it does not own any more are passed over';
 
+-- By hand, when Kafka is not what it was: the bridge refuses to go on by itself then.
+CREATE FUNCTION globalmart.reset_offsets(topic text, kafka_partition int DEFAULT NULL, next_offset bigint DEFAULT NULL)
+RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  reset bigint;
+BEGIN
+  PERFORM globalmart.require_owner();
+  UPDATE globalmart.kafka_offsets AS o
+  SET epoch = o.epoch + 1, owner = NULL, next_offset = reset_offsets.next_offset,
+      last_message_time = NULL, last_message_hash = NULL
+  WHERE o.topic = reset_offsets.topic AND (reset_offsets.kafka_partition IS NULL OR o.kafka_partition = reset_offsets.kafka_partition);
+  GET DIAGNOSTICS reset = ROW_COUNT;
+  RETURN reset;
+END
+$$;
+COMMENT ON FUNCTION globalmart.reset_offsets(text, int, bigint) IS
+  'After a topic was made anew or lost messages: lets one or all of its partitions go on at next_offset, NULL: as if never read; gives how many. A bridge that runs is fenced. Messages that were applied before and are read again are told apart by their event ids only';
+
+CREATE FUNCTION globalmart.forget_partitions(topic text, kafka_partition int DEFAULT NULL) RETURNS bigint
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  topics_domain text := globalmart.topic_domain(forget_partitions.topic);
+  forgotten bigint;
+BEGIN
+  PERFORM globalmart.require_owner();
+  DELETE FROM globalmart.kafka_offsets AS o
+  WHERE o.topic = forget_partitions.topic AND (forget_partitions.kafka_partition IS NULL OR o.kafka_partition = forget_partitions.kafka_partition);
+  GET DIAGNOSTICS forgotten = ROW_COUNT;
+  DELETE FROM globalmart.partition_progress AS p
+  WHERE p.domain = topics_domain AND (forget_partitions.kafka_partition IS NULL OR p.kafka_partition = forget_partitions.kafka_partition);
+  RETURN forgotten;
+END
+$$;
+COMMENT ON FUNCTION globalmart.forget_partitions(text, int) IS
+  'After a topic was given up or has fewer partitions: forgets offsets and event time of one or all of its partitions, so that they no longer hold the watermark; gives how many. A bridge that runs is fenced';
+
 CREATE FUNCTION globalmart.recent_ids(stream text, partitions int[], since timestamptz)
 RETURNS TABLE (event_id uuid, event_time timestamptz, kafka_partition int)
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 1000000 SET search_path = pg_catalog, pg_temp AS $$

@@ -184,9 +184,10 @@ BEGIN
     IF EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhrelid = left_over AND i.inhparent = root) THEN
       RETURN;
     END IF;
-    RAISE duplicate_table USING
-      MESSAGE = format('table globalmart.%I is in the way of a partition of %s', leaf, stream),
-      HINT = 'Rename it, or attach it to the stream.';
+    -- Rows of the day are safe in the default partition; the table is somebody's.
+    RAISE WARNING 'table globalmart.% is in the way of a partition of %', quote_ident(leaf), stream
+      USING ERRCODE = 'duplicate_table', HINT = 'Rename it, or attach it to the stream.';
+    RETURN;
   END IF;
   PERFORM globalmart.create_leaf(stream, leaf);
   EXECUTE format('COMMENT ON TABLE globalmart.%I IS %L', leaf,
@@ -236,7 +237,12 @@ DECLARE
   each_stream text;
 BEGIN
   FOR each_stream IN SELECT p.p FROM globalmart.partitioned_streams() AS p(p) LOOP
-    PERFORM globalmart.make_days_ahead(each_stream);
+    BEGIN
+      PERFORM globalmart.make_days_ahead(each_stream);
+    EXCEPTION WHEN OTHERS THEN
+      -- One stream that cannot be helped does not keep the others from it.
+      RAISE WARNING 'partitions of % were not made: %', each_stream, SQLERRM;
+    END;
     COMMIT;
   END LOOP;
 END

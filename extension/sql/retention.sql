@@ -62,8 +62,7 @@ CREATE TABLE globalmart.raw_reader_progress (
   kafka_partition int    NOT NULL,
   next_offset     bigint NOT NULL,
   loaded_at       timestamptz NOT NULL DEFAULT globalmart.clock(),
-  PRIMARY KEY (reader, stream, kafka_partition),
-  FOREIGN KEY (reader, stream) REFERENCES globalmart.raw_readers ON DELETE CASCADE
+  PRIMARY KEY (reader, stream, kafka_partition)
 );
 COMMENT ON TABLE globalmart.raw_reader_progress IS 'How far each loader is, in each partition; set in the transaction that loads';
 COMMENT ON COLUMN globalmart.raw_reader_progress.reader IS 'Name of the loader';
@@ -252,7 +251,12 @@ BEGIN
   FROM globalmart.leaves_past_retention() AS l;
   FOR number IN 1 .. COALESCE(pg_catalog.cardinality(streams), 0) LOOP
     FOR attempt IN 1 .. 20 LOOP
-      outcome := globalmart.drop_old_leaf(streams[number], days[number]);
+      BEGIN
+        outcome := globalmart.drop_old_leaf(streams[number], days[number]);
+      EXCEPTION WHEN OTHERS THEN
+        -- One day that cannot go does not keep the others.
+        outcome := SQLERRM;
+      END;
       COMMIT;
       EXIT WHEN outcome <> 'busy';
       -- Between two attempts nobody waits for us.

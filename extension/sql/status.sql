@@ -49,7 +49,7 @@ CREATE VIEW globalmart.status AS
          CASE WHEN t.checked_at < globalmart.clock() - interval '30 seconds'
               THEN pg_catalog.format('no bridge has reported since %s', pg_catalog.to_char(t.checked_at AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
               WHEN t.lagging > 0 THEN pg_catalog.format('%s of %s partitions are not read to their end', t.lagging, t.partitions) END AS problem,
-         CASE WHEN t.checked_at < globalmart.clock() - interval '30 seconds' THEN 'Start globalmart-bridge, or see its log.' END AS remedy
+         CASE WHEN t.checked_at < globalmart.clock() - interval '30 seconds' THEN 'Start globalmart-bridge, or see its log; a topic that is no longer read: SELECT globalmart.forget_partitions(topic).' END AS remedy
   FROM (
     SELECT o.topic, pg_catalog.count(*) AS partitions,
            GREATEST(pg_catalog.max(p.checked_at), pg_catalog.max(o.advanced_at), pg_catalog.max(o.claimed_at)) AS checked_at,

@@ -1,6 +1,6 @@
 -- Offsets, epochs and event-time progress of Kafka partitions.
 SET globalmart.now = '2026-11-24 12:00:00+00';
-SELECT plan(39);
+SELECT plan(48);
 
 SELECT results_eq($$SELECT * FROM globalmart.claim_partitions('transactions-topic', '{1,0,2}', 'first') ORDER BY 1$$,
   $$VALUES (0, 1::bigint, NULL::bigint, NULL::timestamptz, NULL::bigint), (1, 1, NULL, NULL, NULL), (2, 1, NULL, NULL, NULL)$$,
@@ -67,6 +67,21 @@ SELECT lives_ok($$SELECT pg_temp.advance(0, 2, 13, 14)$$, 'the new one goes on')
 SELECT throws_like($$SELECT pg_temp.advance(0, 1, 14, 15)$$, '1 of 1 partitions of topic transactions-topic %', 'the message says what is not as expected');
 SELECT is((SELECT max_event_time FROM globalmart.partition_progress WHERE kafka_partition = 0), timestamptz '2026-11-24 12:00:01+00', 'a claim forgets no event time');
 SELECT lives_ok($$SELECT FROM globalmart.claim_partitions('transactions-topic', '{1,1}', 'third')$$, 'a partition may be named twice');
+
+-- By hand.
+SELECT is(globalmart.reset_offsets('transactions-topic', 0, 5), 1::bigint, 'an owner may reset a partition');
+SELECT throws_ok($$SELECT pg_temp.advance(0, 2, 14, 15)$$, 'GM001', NULL, 'the bridge that runs is fenced');
+SELECT results_eq($$SELECT epoch, next_offset, last_message_hash FROM globalmart.claim_partitions('transactions-topic', '{0}', 'next')$$,
+  $$VALUES (4::bigint, 5::bigint, NULL::bigint)$$, 'and the next goes on where it was told to');
+SELECT is(globalmart.reset_offsets('transactions-topic'), 3::bigint, 'all of a topic');
+SELECT is((SELECT count(*) FROM globalmart.kafka_offsets WHERE topic = 'transactions-topic' AND next_offset IS NULL), 3::bigint, 'as if never read');
+SELECT FROM globalmart.claim_partitions('transactions-topic', '{5}', 'x');
+SELECT is(globalmart.watermark('transactions'), NULL, 'a partition that never had a message holds the watermark');
+SELECT is(globalmart.forget_partitions('transactions-topic', 5), 1::bigint, 'one that is gone from the topic can be forgotten');
+SELECT isnt(globalmart.watermark('transactions'), NULL, 'and holds it no longer');
+SET ROLE globalmart_writer;
+SELECT throws_ok($$SELECT globalmart.reset_offsets('transactions-topic')$$, '42501', NULL, 'the bridge itself resets nothing');
+RESET ROLE;
 
 -- Catalogue topics have offsets and no event time.
 SELECT lives_ok($$SELECT FROM globalmart.claim_partitions('users-topic', '{0}', 'x')$$, 'a catalogue topic can be claimed');

@@ -113,14 +113,6 @@ void become_subquery(RangeTblEntry* entry, Query* query) {
   entry->eref = makeAlias(entry->eref->aliasname, names);
 }
 
-Query* inner_of(const Definition* definition, Query* top) {
-  Query* query = top;
-  for (int depth = 1; depth < list_length(definition->outline->levels); ++depth)
-    query = rt_fetch(linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex, query->rtable)
-                ->subquery;
-  return query;
-}
-
 // AND quals to the innermost WHERE, written as SQL over a one-row query with the window's columns.
 Node* window_bounds(Index varno, bool session) {
   const char* sql = session ? "SELECT FROM (SELECT $1 AS window_start, $2 AS window_end) AS w "
@@ -228,7 +220,7 @@ void sessionize(const Definition* definition, Query* inner, const store::Stream*
 
 char* deparse_batch(const Definition* definition, const char* rollup) {
   auto* top = static_cast<Query*>(copyObjectImpl(definition->outline->top));
-  Query* inner = inner_of(definition, top);
+  Query* inner = innermost(definition->outline, top);
   if (definition->window.kind == WindowKind::kSession) {
     const auto* input = cell<Input>(definition->inputs, 0);
     sessionize(definition, inner, store::find_stream(input->relation), rollup);

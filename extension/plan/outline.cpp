@@ -243,6 +243,13 @@ void read_group_clause(Outline* outline) {
 
 }  // namespace
 
+Query* innermost(const Outline* outline, Query* top) {
+  for (int depth = 1; depth < list_length(outline->levels); ++depth)
+    top = rt_fetch(linitial_node(RangeTblRef, top->jointree->fromlist)->rtindex, top->rtable)
+              ->subquery;
+  return top;
+}
+
 int window_column(const Outline* outline, const Node* node) {
   if (!IsA(node, Var)) return 0;
   const auto* var = reinterpret_cast<const Var*>(node);

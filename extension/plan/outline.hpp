@@ -38,6 +38,9 @@ Query* analyze_select(const char* text);
 // Parses, analyses and finds the parts. Refuses with 0A000.
 Outline* read_outline(const char* text);
 
+// The innermost query of `top`, which is the outline's own or a copy of it.
+Query* innermost(const Outline* outline, Query* top);
+
 // Fills the output part of a definition: columns, types, natural key, clock columns.
 void describe_output(const Outline* outline, Definition* definition, bool keys_not_null);
 

@@ -106,17 +106,6 @@ RangeTblEntry* groups_entry(const Definition* definition, int version_id, bool o
   return entry;
 }
 
-// The innermost query of a fresh copy of the whole.
-Query* copy_levels(const Definition* definition, Query** top) {
-  *top = static_cast<Query*>(copyObjectImpl(definition->outline->top));
-  Query* query = *top;
-  for (int depth = 1; depth < list_length(definition->outline->levels); ++depth) {
-    List* from = query->jointree->fromlist;
-    query = rt_fetch(linitial_node(RangeTblRef, from)->rtindex, query->rtable)->subquery;
-  }
-  return query;
-}
-
 RangeTblRef* reference(int number) {
   RangeTblRef* ref = makeNode(RangeTblRef);
   ref->rtindex = number;
@@ -126,8 +115,8 @@ RangeTblRef* reference(int number) {
 }  // namespace
 
 char* deparse_over_groups(const Definition* definition, int version_id, bool open_windows) {
-  Query* top = nullptr;
-  Query* inner = copy_levels(definition, &top);
+  auto* top = static_cast<Query*>(copyObjectImpl(definition->outline->top));
+  Query* inner = innermost(definition->outline, top);
   Columns columns = {definition};
   inner->targetList = reinterpret_cast<List*>(
       to_group_columns(reinterpret_cast<Node*>(inner->targetList), &columns));

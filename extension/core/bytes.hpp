@@ -61,6 +61,12 @@ class ByteReader {
     if (at_ == end_) throw CorruptBytes("partial ends early");
     return static_cast<uint8_t>(*at_++);
   }
+  // A byte that says yes or no.
+  bool flag() {
+    const uint8_t value = byte();
+    if (value > 1) throw CorruptBytes("partial holds a flag that is neither yes nor no");
+    return value != 0;
+  }
   uint64_t fixed64() {
     uint64_t value;
     std::memcpy(&value, take(8).data(), 8);
@@ -70,6 +76,7 @@ class ByteReader {
     uint64_t value = 0;
     for (int shift = 0; shift < 64; shift += 7) {
       const uint8_t next = byte();
+      if (shift == 63 && next > 1) break;
       value |= static_cast<uint64_t>(next & 0x7f) << shift;
       if (next < 0x80) return value;
     }
@@ -83,6 +90,7 @@ class ByteReader {
     unsigned __int128 raw = 0;
     for (int shift = 0; shift < 128; shift += 7) {
       const uint8_t next = byte();
+      if (shift == 126 && next > 3) break;
       raw |= static_cast<unsigned __int128>(next & 0x7f) << shift;
       if (next < 0x80) {
         const auto sign = static_cast<unsigned __int128>(0) - (raw & 1);

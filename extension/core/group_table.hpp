@@ -28,6 +28,13 @@ struct alignas(16) Group {
 };
 static_assert(sizeof(Group) % 16 == 0);
 
+// Whether two times of one session key, or what lies before and after them, are no further apart
+// than the gap. Right for all times, the ends of the scale too.
+inline bool within_gap(int64_t earlier, int64_t later, int64_t gap) {
+  return later <= earlier || static_cast<uint64_t>(later) - static_cast<uint64_t>(earlier) <=
+                                 static_cast<uint64_t>(gap);
+}
+
 class GroupTable {
  public:
   explicit GroupTable(std::vector<AggregateSpec> specs) : states_(std::move(specs), arena_) {
@@ -66,7 +73,7 @@ class GroupTable {
       return head;
     }
     for (Group* segment = &head; segment != nullptr; segment = segment->next_segment) {
-      if (time >= segment->first - gap && time <= segment->last + gap) {
+      if (within_gap(time, segment->first, gap) && within_gap(segment->last, time, gap)) {
         if (time < segment->first) segment->first = time;
         if (time > segment->last) segment->last = time;
         return *segment;
@@ -148,7 +155,7 @@ inline void join_segments(GroupStates& states, std::vector<Group*>& segments, in
             [](const Group* a, const Group* b) { return a->first < b->first; });
   size_t kept = 0;
   for (size_t i = 1; i < segments.size(); ++i) {
-    if (segments[i]->first - segments[kept]->last <= gap) {
+    if (within_gap(segments[kept]->last, segments[i]->first, gap)) {
       segments[kept]->last = std::max(segments[kept]->last, segments[i]->last);
       states.merge(segments[kept]->states(), segments[i]->states());
     } else {

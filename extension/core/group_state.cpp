@@ -30,7 +30,9 @@ bool holds_integer(ValueForm form) {
   return form == ValueForm::kInteger || form == ValueForm::kFloat;
 }
 
-constexpr int32_t kMaxScale = 38;
+constexpr uint8_t kAllSpecials = static_cast<uint8_t>(Decimal::Special::kNan) |
+                                 static_cast<uint8_t>(Decimal::Special::kInfinity) |
+                                 static_cast<uint8_t>(Decimal::Special::kMinusInfinity);
 
 __int128 power_of_ten(int32_t exponent) {
   if (exponent < 0 || exponent > kMaxScale) throw std::overflow_error("decimal out of range");
@@ -39,11 +41,35 @@ __int128 power_of_ten(int32_t exponent) {
   return power;
 }
 
+// mantissa x 10^by; false when it does not fit.
+bool scale_up(__int128 mantissa, int32_t by, __int128& scaled) {
+  scaled = 0;
+  return mantissa == 0 || !__builtin_mul_overflow(mantissa, power_of_ten(by), &scaled);
+}
+
 __int128 rescale(__int128 mantissa, int32_t by) {
-  __int128 scaled = 0;
-  if (mantissa != 0 && __builtin_mul_overflow(mantissa, power_of_ten(by), &scaled))
-    throw std::overflow_error("decimal out of range");
+  __int128 scaled;
+  if (!scale_up(mantissa, by, scaled)) throw std::overflow_error("decimal out of range");
   return scaled;
+}
+
+void add_count(int64_t& count, int64_t more) {
+  int64_t sum;
+  if (__builtin_add_overflow(count, more, &sum)) throw std::overflow_error("count out of range");
+  count = sum;
+}
+
+// A count is written unsigned and is never negative.
+int64_t read_count(ByteReader& in) {
+  const uint64_t count = in.varint();
+  if (count > INT64_MAX) throw CorruptBytes("partial holds an impossible count");
+  return static_cast<int64_t>(count);
+}
+
+int32_t read_scale(ByteReader& in) {
+  const uint64_t scale = in.varint();
+  if (scale > kMaxScale) throw CorruptBytes("partial holds a number of an impossible scale");
+  return static_cast<int32_t>(scale);
 }
 
 int compare_specials(uint8_t left, uint8_t right) {
@@ -67,9 +93,13 @@ int compare_specials(uint8_t left, uint8_t right) {
 int compare_decimals(const ExtremeState& left, const ExtremeState& right) {
   if (left.special != 0 || right.special != 0) return compare_specials(left.special, right.special);
   const int32_t scale = std::max(left.scale, right.scale);
-  const __int128 a = rescale(left.mantissa, scale - left.scale);
-  const __int128 b = rescale(right.mantissa, scale - right.scale);
-  return a < b ? -1 : a > b;
+  __int128 a, b;
+  // At most one of them is scaled up. What does not fit then is further from 0 than anything.
+  if (!scale_up(left.mantissa, scale - left.scale, a)) return left.mantissa < 0 ? -1 : 1;
+  if (!scale_up(right.mantissa, scale - right.scale, b)) return right.mantissa < 0 ? 1 : -1;
+  if (a != b) return a < b ? -1 : 1;
+  // 1.5 and 1.50: the scale decides, so that it does not matter which came first.
+  return left.scale < right.scale ? -1 : left.scale > right.scale;
 }
 
 int compare_bytes(std::string_view left, std::string_view right) {
@@ -83,11 +113,14 @@ double as_double(int64_t bits) {
   return value;
 }
 
-int compare_floats(double left, double right) {
+int compare_floats(int64_t left_bits, int64_t right_bits) {
+  const double left = as_double(left_bits), right = as_double(right_bits);
   // NaN is the greatest, as in PostgreSQL.
-  if (left != left) return right != right ? 0 : 1;
-  if (right != right) return -1;
-  return left < right ? -1 : left > right;
+  if ((left != left) != (right != right)) return left != left ? 1 : -1;
+  if (left < right) return -1;
+  if (left > right) return 1;
+  // 0 and -0, or two NaNs: the bits decide, so that it does not matter which came first.
+  return left_bits < right_bits ? -1 : left_bits > right_bits;
 }
 
 int compare_states(const AggregateSpec& spec, const ExtremeState& left, const ExtremeState& right) {
@@ -95,7 +128,7 @@ int compare_states(const AggregateSpec& spec, const ExtremeState& left, const Ex
     case ValueForm::kInteger:
       return left.integer < right.integer ? -1 : left.integer > right.integer;
     case ValueForm::kFloat:
-      return compare_floats(as_double(left.integer), as_double(right.integer));
+      return compare_floats(left.integer, right.integer);
     case ValueForm::kDecimal:
       return compare_decimals(left, right);
     case ValueForm::kCollated: {
@@ -153,21 +186,27 @@ void GroupStates::clear() {
 
 void GroupStates::add_sum(SumState& state, __int128 mantissa, int32_t scale, int64_t count,
                           uint8_t specials) {
+  __int128 sum = state.sum;
   if (scale > state.scale) {
-    state.sum = rescale(state.sum, scale - state.scale);
-    state.scale = scale;
+    // A partial with a greater scale could not be read again; only a zero gets this far with one.
+    if (scale > kMaxScale) throw std::overflow_error("decimal out of range");
+    sum = rescale(sum, scale - state.scale);
   } else if (scale < state.scale) {
     mantissa = rescale(mantissa, state.scale - scale);
   }
-  if (__builtin_add_overflow(state.sum, mantissa, &state.sum) ||
-      __builtin_add_overflow(state.count, count, &state.count))
-    throw std::overflow_error("sum out of range");
+  if (__builtin_add_overflow(sum, mantissa, &sum)) throw std::overflow_error("sum out of range");
+  add_count(state.count, count);
+  state.sum = sum;
+  state.scale = std::max(state.scale, scale);
   state.specials |= specials;
 }
 
 void GroupStates::add_integer(char* states, size_t index, int64_t value) {
   SumState& state = at<SumState>(states, index);
-  state.sum += value;
+  __int128 sum;
+  if (__builtin_add_overflow(state.sum, static_cast<__int128>(value), &sum))
+    throw std::overflow_error("sum out of range");
+  state.sum = sum;
   ++state.count;
 }
 
@@ -180,15 +219,24 @@ void GroupStates::add_decimal(char* states, size_t index, const Decimal& value) 
   add_sum(state, value.mantissa, value.scale, 1, 0);
 }
 
+// Where bytes live from now on: where the group's last ones were if there is room, so that a hot
+// group does not grow, else in the arena.
+const char* GroupStates::keep(const char* home, uint32_t room, std::string_view bytes) {
+  if (bytes.empty()) return home;
+  if (room < bytes.size()) return arena_.copy(bytes).data();
+  std::memmove(const_cast<char*>(home), bytes.data(), bytes.size());
+  return home;
+}
+
 void GroupStates::take_extreme(size_t index, ExtremeState& state, const ExtremeState& candidate) {
   const AggregateSpec& spec = specs_[index];
   if (state.set) {
     const int order = compare_states(spec, candidate, state);
     if (spec.kind == AggregateKind::kMin ? order >= 0 : order <= 0) return;
   }
-  const std::string_view bytes = arena_.copy({candidate.bytes, candidate.length});
+  const char* home = keep(state.bytes, state.length, {candidate.bytes, candidate.length});
   state = candidate;
-  state.bytes = bytes.data();
+  state.bytes = home;
   state.set = true;
 }
 
@@ -197,6 +245,7 @@ void GroupStates::add_extreme(char* states, size_t index, const Value& value,
   ExtremeState candidate{};
   candidate.integer = value.integer;
   if (decimal != nullptr) {
+    if (decimal->scale > kMaxScale) throw std::overflow_error("decimal out of range");
     candidate.mantissa = decimal->mantissa;
     candidate.scale = decimal->scale;
     candidate.special = static_cast<uint8_t>(decimal->special);
@@ -213,14 +262,7 @@ void GroupStates::take_position(size_t index, PositionState& state,
     const int order = compare_positions(candidate, state);
     if (specs_[index].kind == AggregateKind::kFirst ? order >= 0 : order <= 0) return;
   }
-  // A later value of the same length takes the old one's place: no growth in a hot group.
-  const char* home = state.bytes;
-  if (candidate.length > 0) {
-    if (state.set && state.length >= candidate.length)
-      std::memmove(const_cast<char*>(home), candidate.bytes, candidate.length);
-    else
-      home = arena_.copy({candidate.bytes, candidate.length}).data();
-  }
+  const char* home = keep(state.bytes, state.length, {candidate.bytes, candidate.length});
   state = candidate;
   state.bytes = home;
   state.set = true;
@@ -333,31 +375,30 @@ void GroupStates::encode(const char* states, size_t index, ByteWriter& out) cons
 void GroupStates::merge_encoded(char* states, size_t index, ByteReader& in) {
   const ValueForm form = specs_[index].form;
   switch (specs_[index].kind) {
-    case AggregateKind::kCount: {
-      int64_t& count = at<int64_t>(states, index);
-      if (__builtin_add_overflow(count, static_cast<int64_t>(in.varint()), &count))
-        throw CorruptBytes("partial holds an impossible count");
+    case AggregateKind::kCount:
+      add_count(at<int64_t>(states, index), read_count(in));
       return;
-    }
     case AggregateKind::kSum: {
-      const int64_t count = static_cast<int64_t>(in.varint());
+      const int64_t count = read_count(in);
       if (count == 0) return;
       const uint8_t specials = in.byte();
-      const uint64_t scale = in.varint();
-      if (scale > kMaxScale || count < 0) throw CorruptBytes("partial holds an impossible sum");
+      const int32_t scale = read_scale(in);
+      if ((specials & ~kAllSpecials) != 0 ||
+          (form != ValueForm::kDecimal && (specials != 0 || scale != 0)))
+        throw CorruptBytes("partial holds an impossible sum");
       const __int128 mantissa = in.zigzag128();
-      add_sum(at<SumState>(states, index), mantissa, static_cast<int32_t>(scale), count, specials);
+      add_sum(at<SumState>(states, index), mantissa, scale, count, specials);
       return;
     }
     case AggregateKind::kMin:
     case AggregateKind::kMax: {
-      if (in.byte() == 0) return;
+      if (!in.flag()) return;
       ExtremeState candidate{};
       if (form == ValueForm::kDecimal) {
         candidate.special = in.byte();
-        const uint64_t scale = in.varint();
-        if (scale > kMaxScale) throw CorruptBytes("partial holds an impossible number");
-        candidate.scale = static_cast<int32_t>(scale);
+        if (candidate.special > kAllSpecials || __builtin_popcount(candidate.special) > 1)
+          throw CorruptBytes("partial holds an impossible number");
+        candidate.scale = read_scale(in);
         candidate.mantissa = in.zigzag128();
       } else if (holds_integer(form)) {
         candidate.integer = in.zigzag();
@@ -383,7 +424,7 @@ void GroupStates::merge_encoded(char* states, size_t index, ByteReader& in) {
     }
     case AggregateKind::kFirst:
     case AggregateKind::kLast: {
-      if (in.byte() == 0) return;
+      if (!in.flag()) return;
       PositionState candidate{};
       candidate.time = static_cast<int64_t>(in.fixed64());
       candidate.id.high = in.fixed64();
@@ -405,7 +446,7 @@ void GroupStates::merge(char* into, const char* from) {
   for (size_t index = 0; index < specs_.size(); ++index) {
     switch (specs_[index].kind) {
       case AggregateKind::kCount:
-        at<int64_t>(into, index) += count_value(from, index);
+        add_count(at<int64_t>(into, index), count_value(from, index));
         break;
       case AggregateKind::kSum: {
         const SumState& state = sum(from, index);
@@ -448,7 +489,7 @@ void GroupStates::skip(AggregateKind kind, ValueForm form, ByteReader& in) {
       return;
     case AggregateKind::kMin:
     case AggregateKind::kMax:
-      if (in.byte() == 0) return;
+      if (!in.flag()) return;
       if (form == ValueForm::kDecimal) {
         in.byte();
         in.varint();
@@ -467,7 +508,7 @@ void GroupStates::skip(AggregateKind kind, ValueForm form, ByteReader& in) {
       return;
     case AggregateKind::kFirst:
     case AggregateKind::kLast:
-      if (in.byte() == 0) return;
+      if (!in.flag()) return;
       in.take(24);
       if (holds_integer(form))
         in.zigzag();

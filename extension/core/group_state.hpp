@@ -28,6 +28,7 @@ enum class AggregateKind : uint8_t {
   kFirst = 7,     // first_by(x, time[, id])
   kLast = 8,      // last_by(x, time[, id])
 };
+inline constexpr uint8_t kMaxAggregateKind = 8;
 
 // Three-way order of two values of kCollated form; may raise through the caller's own means.
 using CompareBytes = int (*)(const void* context, std::string_view left, std::string_view right);
@@ -38,6 +39,9 @@ struct AggregateSpec {
   CompareBytes compare = nullptr;
   const void* compare_context = nullptr;
 };
+
+// The greatest scale of a decimal that a state takes: 38 digits are what fits 128 bits.
+inline constexpr int32_t kMaxScale = 38;
 
 struct SumState {
   __int128 sum;
@@ -94,8 +98,9 @@ class GroupStates {
   void clear();  // forgets sets and sketches; the arena's owner clears the arena
 
   int64_t& count(char* states, size_t index) { return at<int64_t>(states, index); }
+  // Sums throw std::overflow_error when they no longer fit 38 digits, and are then what they were;
+  // decimals of a scale beyond kMaxScale are refused the same way.
   void add_integer(char* states, size_t index, int64_t value);
-  // Throws std::overflow_error when an exact sum no longer fits 38 digits.
   void add_decimal(char* states, size_t index, const Decimal& value);
   void add_extreme(char* states, size_t index, const Value& value, const Decimal* decimal);
   void add_position(char* states, size_t index, int64_t time, EventId id, const Value& value);
@@ -103,9 +108,10 @@ class GroupStates {
   void add_hash(char* states, size_t index, uint64_t hash);
 
   void encode(const char* states, size_t index, ByteWriter& out) const;
-  // Reads one encoded state and merges it into a group. Throws CorruptBytes.
+  // Reads one encoded state and merges it into a group. Throws CorruptBytes for bytes that encode()
+  // does not write, std::overflow_error for a sum or count that no longer fits.
   void merge_encoded(char* states, size_t index, ByteReader& in);
-  // Merges the state of another group of this same table.
+  // Merges the states of another group of this same table. Throws std::overflow_error.
   void merge(char* into, const char* from);
   // Reads past a state that nobody asks for.
   static void skip(AggregateKind kind, ValueForm form, ByteReader& in);
@@ -135,6 +141,7 @@ class GroupStates {
   void add_sum(SumState& state, __int128 mantissa, int32_t scale, int64_t count, uint8_t specials);
   void take_extreme(size_t index, ExtremeState& state, const ExtremeState& candidate);
   void take_position(size_t index, PositionState& state, const PositionState& candidate);
+  const char* keep(const char* home, uint32_t room, std::string_view bytes);
   DistinctSet& set_of(char* states, size_t index);
   DistinctSketch& sketch_of(char* states, size_t index);
 

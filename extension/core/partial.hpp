@@ -19,7 +19,8 @@
 namespace globalmart {
 
 inline constexpr uint8_t kPartialVersion = 1;
-inline constexpr size_t kChunkBytes = 7600;  // a tuple that fits its page without TOAST
+inline constexpr uint64_t kMaxStates = 1 << 16;  // of one plan, in its life
+inline constexpr size_t kChunkBytes = 7600;      // a tuple that fits its page without TOAST
 
 // --- keys: a field after another, NULL told from empty ---
 
@@ -37,7 +38,7 @@ inline void append_key_field(std::string& key, ValueForm form, const Value& valu
 inline Value read_key_field(ByteReader& in, ValueForm form) {
   Value value;
   if (form == ValueForm::kInteger || form == ValueForm::kFloat) {
-    value.is_null = in.byte() == 0;
+    value.is_null = !in.flag();
     if (!value.is_null) value.integer = static_cast<int64_t>(in.fixed64());
     return value;
   }
@@ -69,20 +70,40 @@ struct PartialLayout {
       out.byte(static_cast<uint8_t>(entry.form));
     }
   }
+  // Throws CorruptBytes for what write() does not write.
   static PartialLayout read(ByteReader& in) {
     if (in.byte() != kPartialVersion) throw CorruptBytes("partial of an unknown version");
     PartialLayout layout;
-    layout.sessions = in.byte() != 0;
-    for (uint64_t left = in.varint(); left > 0; --left) {
-      Entry entry;
-      entry.number = static_cast<uint32_t>(in.varint());
-      entry.kind = static_cast<AggregateKind>(in.byte());
-      entry.form = static_cast<ValueForm>(in.byte());
-      layout.entries.push_back(entry);
+    layout.sessions = in.flag();
+    const uint64_t count = in.varint();
+    if (count > kMaxStates) throw CorruptBytes("partial names too many states");
+    for (uint64_t left = count; left > 0; --left) {
+      const uint64_t number = in.varint();
+      const uint8_t kind = in.byte();
+      const uint8_t form = in.byte();
+      if (number >= kMaxStates || kind == 0 || kind > kMaxAggregateKind || form > kMaxValueForm)
+        throw CorruptBytes("partial names a state that cannot be");
+      layout.entries.push_back({static_cast<uint32_t>(number), static_cast<AggregateKind>(kind),
+                                static_cast<ValueForm>(form)});
     }
     return layout;
   }
 };
+
+// The first and last event of a session.
+struct SessionSpan {
+  int64_t first;
+  int64_t last;
+};
+
+inline SessionSpan read_session_span(ByteReader& in) {
+  SessionSpan span{static_cast<int64_t>(in.fixed64()), 0};
+  const uint64_t length = in.varint();
+  if (length > static_cast<uint64_t>(INT64_MAX) - static_cast<uint64_t>(span.first))
+    throw CorruptBytes("partial holds a session that ends before it begins");
+  span.last = static_cast<int64_t>(static_cast<uint64_t>(span.first) + length);
+  return span;
+}
 
 // Writes groups of one table as chunks. `sink(slice, last, groups, body)` takes each: the start of
 // its slice (for sessions its earliest event), its latest event, how many groups, the bytes.

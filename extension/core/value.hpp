@@ -21,6 +21,8 @@ struct Value {
   std::string_view bytes{};
 };
 
+inline constexpr uint8_t kMaxValueForm = 4;
+
 // An exact decimal: mantissa x 10^-scale, or not a finite number.
 struct Decimal {
   __int128 mantissa = 0;

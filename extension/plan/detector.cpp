@@ -35,12 +35,10 @@ DetectorDefinition* read_detector(const char* text) {
   RangeTblEntry* entry = rt_fetch(varno, query->rtable);
   if (entry->rtekind != RTE_RELATION || !store::is_stream(entry->relid))
     refuse("FROM", "a source that is not a stream", hint);
-  if (contain_volatile_functions(reinterpret_cast<Node*>(query)))
-    refuse("the query", "volatile functions",
-           "Use globalmart.processing_time() for the time of detection.");
   if (contain_mutable_functions(query->jointree->quals))
     refuse("WHERE", "a condition whose value may change over time",
            "Use immutable functions only.");
+  require_repeatable(query, "Use globalmart.processing_time() for the time of detection.");
   auto* detector = static_cast<DetectorDefinition*>(palloc0(sizeof(DetectorDefinition)));
   detector->relation = entry->relid;
   detector->where = static_cast<Node*>(copyObjectImpl(query->jointree->quals));

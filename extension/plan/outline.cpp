@@ -6,6 +6,7 @@
 extern "C" {
 #include "nodes/print.h"
 #include "rewrite/rewriteHandler.h"
+#include "utils/fmgroids.h"
 }
 
 namespace globalmart::plan {
@@ -22,6 +23,31 @@ void pin_setting(const char* name, const char* value) {
 }
 
 }  // namespace
+
+namespace {
+
+// The clock of the transaction, which a close and a later batch run would read differently.
+bool reads_clock(Node* node, void* context) {
+  if (node == nullptr) return false;
+  if (IsA(node, SQLValueFunction)) return true;
+  if (IsA(node, FuncExpr)) {
+    const Oid function = reinterpret_cast<FuncExpr*>(node)->funcid;
+    if (function == F_NOW || function == F_TRANSACTION_TIMESTAMP ||
+        function == F_STATEMENT_TIMESTAMP)
+      return true;
+  }
+  if (IsA(node, Query)) return walk_query(reinterpret_cast<Query*>(node), reads_clock, context);
+  return walk_expression(node, reads_clock, context);
+}
+
+}  // namespace
+
+void require_repeatable(Query* query, const char* hint) {
+  if (contain_volatile_functions(reinterpret_cast<Node*>(query)))
+    refuse("the query", "volatile functions", hint);
+  if (reads_clock(reinterpret_cast<Node*>(query), nullptr))
+    refuse("the query", "the time or the user of the session", hint);
+}
 
 Query* analyze_select(const char* text) {
   const int level = NewGUCNestLevel();
@@ -298,9 +324,6 @@ Outline* read_outline(const char* text) {
     refuse("a subquery in an expression", "subqueries in the innermost query", kShapeHint);
   if (inner->hasTargetSRFs)
     refuse("SELECT", "set-returning functions in the innermost query", kShapeHint);
-  if (contain_volatile_functions(reinterpret_cast<Node*>(outline->top)))
-    refuse("the query", "volatile functions",
-           "Use globalmart.processing_time() for the time of the close.");
 
   read_window(outline, kind);
   read_branches(outline);
@@ -309,6 +332,7 @@ Outline* read_outline(const char* text) {
        cell<Branch>(outline->branches, 0)->query != nullptr))
     refuse("FROM", "sliding or session windows over more than one plain stream", kShapeHint);
   read_group_clause(outline);
+  require_repeatable(outline->top, "Use globalmart.processing_time() for the time of the close.");
   return outline;
 }
 

@@ -35,6 +35,10 @@ struct Outline {
 // at fixed values (UTC, ISO dates).
 Query* analyze_select(const char* text);
 
+// Refuses functions that would give another result in another execution: volatile ones, and those
+// that read the session's clock or user.
+void require_repeatable(Query* query, const char* hint);
+
 // Parses, analyses and finds the parts. Refuses with 0A000.
 Outline* read_outline(const char* text);
 

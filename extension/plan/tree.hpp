@@ -13,6 +13,10 @@ inline bool walk_expression(Node* node, Walker walker, void* context) {
   return expression_tree_walker(node, reinterpret_cast<bool (*)()>(reinterpret_cast<void*>(walker)),
                                 context);
 }
+inline bool walk_query(Query* query, Walker walker, void* context) {
+  return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void*>(walker)),
+                           context, 0);
+}
 inline Node* mutate_expression(Node* node, Mutator mutator, void* context) {
   return expression_tree_mutator(
       node, reinterpret_cast<Node* (*)()>(reinterpret_cast<void*>(mutator)), context);

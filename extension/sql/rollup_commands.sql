@@ -388,6 +388,12 @@ BEGIN
   END IF;
   PERFORM globalmart.require_settings(lateness, idle_timeout, watermark_policy);
   description := globalmart.describe_rollup(query);
+  IF description.column_names && ARRAY['created_at', 'state'] THEN
+    RAISE feature_not_supported USING
+      MESSAGE = 'a rollup cannot maintain a column called created_at or state',
+      DETAIL = 'Part of the query: SELECT',
+      HINT = 'Choose another name: the engine appends created_at to the table, and state to its _live view.';
+  END IF;
   domain := globalmart.domain_of_relations(description.relations);
   PERFORM globalmart.exclude_folds(domain, 10000);
   seen := globalmart.greatest_event_time(domain);
@@ -445,6 +451,36 @@ END
 $$;
 COMMENT ON FUNCTION globalmart.require_rollup(text, text) IS 'The catalogue''s row of a rollup, or an error that says where to look';
 
+-- A new query must fit the table: writers would run into it otherwise, or closes.
+CREATE FUNCTION globalmart.require_same_columns(name text, column_names text[], column_types text[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  old_columns text[];
+  old_types text[];
+  given text;
+  kept text;
+BEGIN
+  SELECT v.columns INTO old_columns FROM globalmart.rollup_versions AS v
+  WHERE v.rollup = require_same_columns.name ORDER BY v.version_id DESC LIMIT 1;
+  SELECT array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY u.n) INTO old_types
+  FROM unnest(old_columns) WITH ORDINALITY AS u(c, n)
+  LEFT JOIN pg_attribute AS a ON a.attrelid = format('globalmart.%I', require_same_columns.name)::regclass
+                             AND a.attname = u.c AND NOT a.attisdropped;
+  IF (column_names, column_types) IS DISTINCT FROM (old_columns, old_types) THEN
+    SELECT string_agg(concat_ws(' ', u.c, u.t), ', ' ORDER BY u.n) INTO given
+    FROM ROWS FROM (unnest(column_names), unnest(column_types)) WITH ORDINALITY AS u(c, t, n);
+    SELECT string_agg(concat_ws(' ', u.c, u.t), ', ' ORDER BY u.n) INTO kept
+    FROM ROWS FROM (unnest(old_columns), unnest(old_types)) WITH ORDINALITY AS u(c, t, n);
+    RAISE feature_not_supported USING
+      MESSAGE = format('the new query of "%s" has other columns', require_same_columns.name),
+      DETAIL = format('It gives (%s), the table has (%s).', given, kept),
+      HINT = 'Cast columns to the types of the table, or make another rollup or detector for other columns.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_same_columns(text, text[], text[]) IS
+  'Raises unless a new query gives the columns that a rollup''s or detector''s table has';
+
 CREATE FUNCTION globalmart.alter_rollup(
   name text, query text DEFAULT NULL, lateness interval DEFAULT NULL, idle_timeout interval DEFAULT NULL,
   watermark_policy text DEFAULT NULL)
@@ -454,8 +490,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   rollup globalmart.rollup_catalog;
   description globalmart.rollup_description;
+  detector globalmart.detector_description;
   boundary timestamptz;
-  old_columns text[];
 BEGIN
   PERFORM globalmart.require_owner();
   rollup := globalmart.require_rollup(alter_rollup.name);
@@ -470,18 +506,17 @@ BEGIN
       query = COALESCE(alter_rollup.query, c.query)
   WHERE c.name = alter_rollup.name;
   IF alter_rollup.query IS NOT NULL AND rollup.kind = 'detector' THEN
+    detector := globalmart.describe_detector(alter_rollup.query);
+    PERFORM globalmart.require_same_columns(alter_rollup.name, detector.column_names, detector.column_types);
+    IF globalmart.domain_of_relations(ARRAY[detector.relation]) <> rollup.domain THEN
+      RAISE feature_not_supported USING
+        MESSAGE = pg_catalog.format('detector "%s" cannot move to a stream with another watermark', alter_rollup.name),
+        HINT = 'Make another detector for that stream.';
+    END IF;
     PERFORM globalmart.set_detector_query(alter_rollup.name, alter_rollup.query);
   ELSIF alter_rollup.query IS NOT NULL THEN
     description := globalmart.describe_rollup(alter_rollup.query);
-    SELECT v.columns INTO old_columns FROM globalmart.rollup_versions AS v
-    WHERE v.rollup = alter_rollup.name ORDER BY v.version_id DESC LIMIT 1;
-    IF description.column_names <> old_columns THEN
-      RAISE feature_not_supported USING
-        MESSAGE = pg_catalog.format('the new query of rollup "%s" has other columns', alter_rollup.name),
-        DETAIL = pg_catalog.format('It gives (%s), the table has (%s).',
-          pg_catalog.array_to_string(description.column_names, ', '), pg_catalog.array_to_string(old_columns, ', ')),
-        HINT = 'Make another rollup for other columns.';
-    END IF;
+    PERFORM globalmart.require_same_columns(alter_rollup.name, description.column_names, description.column_types);
     IF globalmart.domain_of_relations(description.relations) <> rollup.domain THEN
       RAISE feature_not_supported USING
         MESSAGE = pg_catalog.format('rollup "%s" cannot move to streams with another watermark', alter_rollup.name);

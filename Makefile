@@ -115,6 +115,10 @@ demo:
 	./demo
 check:
 	./check
+# From a preloaded Kafka topic to closed windows; the extension must be installed. See bench/README.md.
+bench: all
+	sh tools/fetch-kafka
+	./bench/end_to_end.py $(BENCH_OPTIONS)
 
 format:
 	clang-format -i $(wildcard extension/*/*.cpp extension/*/*.hpp bridge/*.cpp bridge/*.hpp generator/*.cpp generator/*.hpp test/unit/*.cpp)

@@ -13,7 +13,7 @@ CREATE INDEX alerts_outbox_unsent ON globalmart.alerts_outbox (created_at) WHERE
 COMMENT ON TABLE globalmart.alerts_outbox IS 'Alerts to be sent to the alerts topic and to NOTIFY, at least once';
 COMMENT ON COLUMN globalmart.alerts_outbox.alert_id IS 'Follows from the rollup and the key of the row: the same alert has the same id, however often it is sent';
 COMMENT ON COLUMN globalmart.alerts_outbox.rollup IS 'Rollup or detector that the alert is from';
-COMMENT ON COLUMN globalmart.alerts_outbox.payload IS 'The alert: alert_id, rollup, and the columns of the row; times in UTC';
+COMMENT ON COLUMN globalmart.alerts_outbox.payload IS 'The columns of the row, times in UTC; alert_id and rollup are added when it is sent';
 COMMENT ON COLUMN globalmart.alerts_outbox.created_at IS 'When it was found';
 COMMENT ON COLUMN globalmart.alerts_outbox.taken_at IS 'When a sender took it; after 30 seconds another may';
 COMMENT ON COLUMN globalmart.alerts_outbox.sent_at IS 'When it was confirmed; NULL: not yet';
@@ -30,19 +30,15 @@ CREATE FUNCTION globalmart.append_alerts() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER
 SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' SET extra_float_digits = 1 AS $$
 DECLARE
-  -- Arguments: the columns of the key.
-  key_columns text[] := TG_ARGV;
+  keys text;
 BEGIN
-  INSERT INTO globalmart.alerts_outbox (alert_id, rollup, payload)
-  SELECT a.alert_id, TG_TABLE_NAME, jsonb_build_object('alert_id', a.alert_id, 'rollup', TG_TABLE_NAME) || a.row_data
-  FROM (
-    SELECT to_jsonb(n) AS row_data,
-           md5(TG_TABLE_NAME || ' ' || (
-             SELECT jsonb_agg(to_jsonb(n) -> k.name ORDER BY k.number)
-             FROM unnest(key_columns) WITH ORDINALITY AS k(name, number))::text)::uuid AS alert_id
-    FROM new_rows AS n
-  ) AS a
-  ON CONFLICT DO NOTHING;
+  -- Arguments: the columns of the key.
+  SELECT string_agg('n.' || quote_ident(k.name), ', ' ORDER BY k.number) INTO keys
+  FROM unnest(TG_ARGV) WITH ORDINALITY AS k(name, number);
+  EXECUTE format(
+    'INSERT INTO globalmart.alerts_outbox (alert_id, rollup, payload) '
+    'SELECT md5(%L || jsonb_build_array(%s)::text)::uuid, %L, to_jsonb(n) FROM new_rows AS n ON CONFLICT DO NOTHING',
+    TG_TABLE_NAME || ' ', keys, TG_TABLE_NAME);
   RETURN NULL;
 END
 $$;
@@ -101,11 +97,12 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
       ORDER BY o.created_at
       LIMIT $1
       FOR UPDATE SKIP LOCKED)
-    RETURNING a.alert_id, a.payload, a.created_at)
-  SELECT t.alert_id, t.payload FROM taken AS t ORDER BY t.created_at, t.alert_id
+    RETURNING a.alert_id, a.rollup, a.payload, a.created_at)
+  SELECT t.alert_id, t.payload || jsonb_build_object('alert_id', t.alert_id, 'rollup', t.rollup)
+  FROM taken AS t ORDER BY t.created_at, t.alert_id
 $$;
 COMMENT ON FUNCTION globalmart.take_alerts(int) IS
-  'For a sender: the oldest alerts that are not sent, for 30 seconds nobody else''s. Send them, then mark_alerts_sent';
+  'For a sender: the oldest alerts that are not sent (alert_id, rollup and the columns of the row), for 30 seconds nobody else''s. Send them, then mark_alerts_sent';
 
 CREATE FUNCTION globalmart.mark_alerts_sent(ids uuid[]) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -115,7 +112,7 @@ BEGIN
   FOR alert IN
     UPDATE globalmart.alerts_outbox AS a SET sent_at = globalmart.clock()
     WHERE a.alert_id = ANY (ids) AND a.sent_at IS NULL
-    RETURNING a.alert_id, a.rollup, a.payload
+    RETURNING a.alert_id, a.rollup, a.payload || jsonb_build_object('alert_id', a.alert_id, 'rollup', a.rollup) AS payload
   LOOP
     -- NOTIFY carries less than 8,000 bytes; who needs the rest looks it up by alert_id.
     PERFORM pg_notify('globalmart_alerts',

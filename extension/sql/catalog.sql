@@ -1,5 +1,7 @@
 -- What the engine knows and keeps: domains, streams, rollups with their versions, shared partial
 -- plans, progress of event time. The rows are configuration and go with pg_dump.
+-- No foreign keys between these tables: a parallel restore loads them in any order, and those of an
+-- extension's tables are there before the rows.
 
 CREATE TABLE globalmart.domains (
   domain             text PRIMARY KEY,
@@ -18,7 +20,7 @@ COMMENT ON COLUMN globalmart.domains.retired_by IS 'Transaction that moved the l
 
 CREATE TABLE globalmart.streams (
   stream      text PRIMARY KEY,
-  domain      text NOT NULL REFERENCES globalmart.domains,
+  domain      text NOT NULL,
   topic       text,
   relation    regclass NOT NULL,
   time_column name NOT NULL,
@@ -32,7 +34,7 @@ COMMENT ON COLUMN globalmart.streams.has_offsets IS 'Whether the rows carry kafk
 CREATE TABLE globalmart.rollup_catalog (
   name             text PRIMARY KEY,
   kind             text NOT NULL CHECK (kind IN ('rollup', 'detector')),
-  domain           text NOT NULL REFERENCES globalmart.domains,
+  domain           text NOT NULL,
   query            text NOT NULL,
   lateness         interval NOT NULL DEFAULT '0',
   idle_timeout     interval NOT NULL DEFAULT '1 minute',
@@ -47,7 +49,7 @@ COMMENT ON TABLE globalmart.rollup_catalog IS 'Rollups and detectors by name; th
 -- keys, one slice width. Aggregate states are numbered and only ever added.
 CREATE TABLE globalmart.partial_plans (
   plan_id              int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  domain               text NOT NULL REFERENCES globalmart.domains,
+  domain               text NOT NULL,
   source               text NOT NULL,
   window_kind          text NOT NULL CHECK (window_kind IN ('slice', 'session')),
   slice_width          bigint NOT NULL,
@@ -61,10 +63,10 @@ COMMENT ON COLUMN globalmart.partial_plans.slice_width IS 'Microseconds: the wid
 
 CREATE TABLE globalmart.rollup_versions (
   version_id        int GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-  rollup            text NOT NULL REFERENCES globalmart.rollup_catalog ON DELETE CASCADE,
+  rollup            text NOT NULL,
   domain            text NOT NULL,
   query             text NOT NULL,
-  plan_id           int REFERENCES globalmart.partial_plans,
+  plan_id           int,
   key_numbers       int[],
   aggregate_numbers int[],
   window_kind       text CHECK (window_kind IN ('tumble', 'hop', 'session')),
@@ -87,7 +89,7 @@ COMMENT ON COLUMN globalmart.rollup_versions.close_query IS 'The definition over
 COMMENT ON COLUMN globalmart.rollup_versions.clock_columns IS 'Columns with processing time, which no comparison looks at';
 
 CREATE TABLE globalmart.rollup_progress (
-  version_id       int PRIMARY KEY REFERENCES globalmart.rollup_versions ON DELETE CASCADE,
+  version_id       int PRIMARY KEY,
   domain           text NOT NULL,
   closed_until     timestamptz NOT NULL DEFAULT '-infinity',
   merged_until     timestamptz NOT NULL DEFAULT '-infinity',

@@ -139,7 +139,7 @@ COMMENT ON FUNCTION globalmart.backfill_publish(text, timestamptz) IS
   'Makes events of windows that end by then late for the rollup: their rows are about to be filled in';
 
 CREATE TABLE globalmart.backfills (
-  rollup       text PRIMARY KEY REFERENCES globalmart.rollup_catalog ON DELETE CASCADE,
+  rollup       text PRIMARY KEY,
   events_from  timestamptz NOT NULL,
   filled_until timestamptz NOT NULL,
   ends         timestamptz NOT NULL,

@@ -363,6 +363,14 @@ $$;
 COMMENT ON FUNCTION globalmart.add_version(text, text, text, timestamptz) IS
   'Records a definition of a rollup, in force for windows that begin at live_from or later';
 
+CREATE FUNCTION globalmart.delete_versions(rollup text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  DELETE FROM globalmart.rollup_progress AS p USING globalmart.rollup_versions AS v
+  WHERE v.version_id = p.version_id AND v.rollup = $1;
+  DELETE FROM globalmart.rollup_versions AS v WHERE v.rollup = $1;
+$$;
+COMMENT ON FUNCTION globalmart.delete_versions(text) IS 'Forgets the definitions of a rollup or detector, and how far they were closed';
+
 CREATE FUNCTION globalmart.create_rollup(
   name text, query text, lateness interval DEFAULT '1 minute', idle_timeout interval DEFAULT '1 minute',
   watermark_policy text DEFAULT 'min', if_not_exists boolean DEFAULT false)
@@ -529,7 +537,7 @@ BEGIN
                 WHERE v.rollup = alter_rollup.name) AS times(t);
     IF boundary = '-infinity' THEN
       -- Nothing was ever folded: the new definition simply takes the old one's place.
-      DELETE FROM globalmart.rollup_versions AS v WHERE v.rollup = alter_rollup.name;
+      PERFORM globalmart.delete_versions(alter_rollup.name);
     ELSE
       boundary := globalmart.next_boundary(boundary, description.window_kind, description.width, description.slide, description.window_offset);
       UPDATE globalmart.rollup_versions AS v SET live_until = boundary
@@ -570,8 +578,11 @@ BEGIN
   END IF;
   EXECUTE pg_catalog.format('DROP TABLE globalmart.%I', drop_rollup.name);
   DELETE FROM globalmart.streams AS s WHERE s.stream = drop_rollup.name AND rollup.kind = 'detector';
+  PERFORM globalmart.delete_versions(drop_rollup.name);
+  DELETE FROM globalmart.backfills AS b WHERE b.rollup = drop_rollup.name;
   DELETE FROM globalmart.rollup_catalog AS c WHERE c.name = drop_rollup.name;
   DELETE FROM globalmart.late_events AS l WHERE l.rollup = drop_rollup.name;
+  DELETE FROM globalmart.partly_late_events AS l WHERE l.rollup = drop_rollup.name;
   DELETE FROM globalmart.partial_plans AS p
   WHERE NOT EXISTS (SELECT FROM globalmart.rollup_versions AS v WHERE v.plan_id = p.plan_id);
   PERFORM globalmart.definitions_changed(rollup.domain);
@@ -626,7 +637,7 @@ DECLARE
 BEGIN
   SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c), ', ' ORDER BY n) INTO columns
   FROM pg_catalog.unnest(description.column_names) WITH ORDINALITY AS u(c, n);
-  DELETE FROM globalmart.rollup_versions AS v WHERE v.rollup = set_detector_query.name;
+  PERFORM globalmart.delete_versions(set_detector_query.name);
   INSERT INTO globalmart.rollup_versions (rollup, domain, query, columns, close_query)
   VALUES (set_detector_query.name, globalmart.domain_of_relations(ARRAY[description.relation]), set_detector_query.query,
           description.column_names,

@@ -1,0 +1,169 @@
+"""A dump brings back every row, definition and offset, and ingest goes on: whatever the owner changed,
+whatever a close or a compaction was in the middle of, by each way that a dump can take."""
+
+import contextlib
+
+import psycopg2
+import pytest
+
+import changed_shop
+import restore
+import state
+from feed import Feed, START
+
+
+def between_publish_and_merge(source):
+    """A close that died half way, and a late event for what it published."""
+    assert source.value("SELECT globalmart.publish_windows(true)") > 0
+    half_closed = "SELECT count(*) FROM globalmart.rollup_progress WHERE merged_until < closed_until"
+    assert source.value(half_closed) > 0
+    Feed.known(source).late(72)
+
+
+def draining(source):
+    """Folds append to one log while the other still holds open windows."""
+    source.execute("SELECT globalmart.switch_logs(0)")
+    Feed.known(source).minutes(87, 1)
+    assert source.value("SELECT bool_and(draining) FROM globalmart.domains WHERE domain <> 'views'")
+
+
+def retired(source):
+    """The log that was left is still full: some snapshot is older than its last reader."""
+    source.execute("SELECT globalmart.switch_logs(0)")
+    Feed.known(source).minutes(87, 1)
+    source.execute("SELECT globalmart.wait_for_folds()")
+    burn_transactions(source)
+    source.execute("SELECT globalmart.drain_logs()")
+    assert source.value("SELECT count(retired_by) FROM globalmart.domains") > 3
+    left = "SELECT count(*) FROM globalmart.partial_log_transactions_%s"
+    generation = source.value("SELECT generation FROM globalmart.domains WHERE domain = 'transactions'")
+    assert source.value(left % (1 - generation)) > 0
+
+
+def burn_transactions(database):
+    """So that their numbers are far beyond those of a new cluster."""
+    database.execute("DO $$BEGIN FOR i IN 1..20000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END$$")
+
+
+@pytest.mark.parametrize(
+    "kind, meanwhile",
+    [
+        (restore.PLAIN, between_publish_and_merge),
+        (restore.CUSTOM, draining),
+        (restore.VIA_ROOT, retired),
+    ],
+)
+def test_restore(source, empty_database, folder, kind, meanwhile):
+    check(source, empty_database, folder, kind, meanwhile)
+
+
+def test_restore_into_a_new_cluster(source, fresh_cluster, folder):
+    target = fresh_cluster.new_database()
+    restore.copy_roles(source.cluster, fresh_cluster)
+    changed_shop.set_clock(target)
+    check(source, target, folder, restore.PLAIN, retired)
+    # A transaction of the other cluster retired the log: here its number means nothing.
+    target.execute("CALL globalmart.compact_partials(0)")
+    target.execute("CALL globalmart.compact_partials(0)")
+    assert target.value("SELECT count(*) FROM globalmart.domains WHERE retired_by > pg_current_xact_id()") == 0
+
+
+def test_restore_of_a_restore(source, cluster, empty_database, folder):
+    """The second copy is the first: nothing got lost that only a dump would need."""
+    first = cluster.new_database()
+    restore.restore(restore.dump(source, restore.CUSTOM, folder), restore.CUSTOM, first)
+    restore.restore(restore.dump(first, restore.PLAIN, folder), restore.PLAIN, empty_database)
+    state.assert_same(state.catalog(source), state.catalog(empty_database))
+    state.assert_same(state.content(source), state.content(empty_database))
+    first.drop()
+
+
+def check(source, copy, folder, kind, meanwhile):
+    meanwhile(source)
+    bridge = Feed.known(source)
+    restore.restore(restore.dump(source, kind, folder), kind, copy)
+    state.assert_same(state.catalog(source), state.catalog(copy))
+    state.assert_same(state.content(source), state.content(copy))
+    state.assert_same(state.live_rows(source), state.live_rows(copy))
+
+    came_back = {}
+    for database in (source, copy):
+        went_on(database, bridge.elsewhere(database))
+        came_back[database.name] = state.content(database, logical=True)
+    state.assert_same(*came_back.values())
+    live = state.live_rows(source)
+    assert sum(map(len, live.values())) > 1000
+    state.assert_same(live, state.live_rows(copy))
+    state.assert_same(state.catalog(source), state.catalog(copy))
+    for database in (source, copy):
+        assert unverified(database) == []
+    refusals(copy)
+    # Not because there was nothing to compare.
+    copy.execute(
+        "DELETE FROM globalmart.sales_per_minute WHERE window_start = timestamptz %s + interval '100 minutes'", START
+    )
+    assert unverified(copy) == ["sales_per_minute"]
+
+
+def went_on(database, bridge):
+    """Two hours more, with everything that was under way when the dump was made."""
+    half_closed = database.value("SELECT max(last_seq) FROM globalmart.close_counter")
+    database.execute("SELECT globalmart.merge_windows(%s)", half_closed)
+    for first in range(88, 148, 20):
+        bridge.minutes(first, 20)
+        database.close_windows()
+    bridge.late(60)
+    assert len(bridge.redrive()) == 1
+    assert bridge.redrive() == []
+    changed_shop.as_keeper(
+        database,
+        "SELECT globalmart.resume_rollup('cart_metrics')",
+        "SELECT globalmart.resume_rollup('high_quantity_anomalies')",
+        "SELECT globalmart.create_rollup('returns_by_reason', $q$"
+        "  SELECT window_start, window_end, reason, count(*) AS returns, sum(amount) AS amount"
+        "  FROM app.returns, globalmart.tumble(event_time, interval '5 minutes')"
+        "  WHERE reason IS NOT NULL GROUP BY window_start, window_end, reason$q$)",
+    )
+    database.execute("CALL globalmart.backfill_rollup('best_countries', '1 day')")
+    # A day that has no partition yet.
+    database.execute("SELECT globalmart.make_partition('transactions', '2026-11-03')")
+    bridge.minutes(148, 12)
+    database.close_windows()
+    bridge.claim()
+    bridge.minutes(160, 5)
+    database.close_windows()
+    open_rows = database.value("SELECT count(*) FROM globalmart.sales_by_country_live WHERE state = 'open'")
+    closed = database.value("SELECT max(window_end) FROM globalmart.returns_by_user")
+    assert open_rows > 0
+    assert closed >= database.value("SELECT timestamptz %s + interval '150 minutes'", START)
+    fenced(database, bridge)
+
+
+def fenced(database, bridge):
+    """The fence stands: neither a repetition nor an older owner gets through."""
+    for epochs, offsets in (
+        (bridge.epochs, [offset - 1 for offset in bridge.offsets]),
+        ([epoch - 1 for epoch in bridge.epochs], bridge.offsets),
+    ):
+        with pytest.raises(psycopg2.Error) as refused:
+            Feed(database, epochs, offsets).messages(165, 1)
+        assert refused.value.pgcode == "GM001"
+
+
+def unverified(database):
+    names = [name for (name,) in database.rows("SELECT name FROM globalmart.rollups WHERE kind = 'rollup' ORDER BY 1")]
+    assert len(names) > 27
+    return [name for name in names if database.rows("SELECT FROM globalmart.verify(%s) LIMIT 1", name)]
+
+
+def refusals(database):
+    """Dependencies between definitions are known in the copy as in the source."""
+    for statement, sqlstate in {
+        "SELECT globalmart.drop_detector('high_value_anomalies')": "2BP01",
+        "SELECT globalmart.drop_rollup('sales_by_country')": "2BP01",  # app.norway reads its view
+        "SELECT globalmart.create_rollup('sales_by_country', 'SELECT 1')": "42710",
+        "DROP TABLE globalmart.domains": "2BP01",  # a member of the extension
+    }.items():
+        with contextlib.closing(database.connect()) as connection, pytest.raises(psycopg2.Error) as refused:
+            connection.cursor().execute(statement)
+        assert refused.value.pgcode == sqlstate, statement

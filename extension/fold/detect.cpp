@@ -107,7 +107,10 @@ const char* domain_of(const char* stream, Oid relation) {
     auto* entry = static_cast<Known*>(lfirst(each));
     if (entry->relation == relation && strcmp(entry->stream, stream) == 0) return entry->domain;
   }
+  // A transaction with an old snapshot may write to a stream, or into a detector, made since.
+  PushActiveSnapshot(GetLatestSnapshot());
   store::Stream* found = store::find_stream(relation);
+  PopActiveSnapshot();
   if (found == nullptr)
     ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
             errmsg("table \"%s\" is not part of stream \"%s\"", get_rel_name(relation), stream),

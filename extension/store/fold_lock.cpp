@@ -1,5 +1,7 @@
 #include "store/fold_lock.hpp"
 
+#include <algorithm>
+
 #include "core/hash.hpp"
 #include "store/catalog.hpp"
 
@@ -36,6 +38,8 @@ void wait_for_folds() {
 
 void exclude_folds(const char* domain, int patience) {
   const LOCKTAG tag = fold_tag(domain);
+  // Who asked for less patience with locks means this one, too.
+  if (LockTimeout > 0) patience = std::min(patience, LockTimeout);
   for (int waited = 0;; waited += 5) {
     if (LockAcquire(&tag, ShareRowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL) return;
     if (waited >= patience) break;

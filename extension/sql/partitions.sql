@@ -26,12 +26,25 @@ $$;
 COMMENT ON FUNCTION globalmart.leaf_name(text, date) IS
   'Name of the partition for a UTC day: STREAM_pYYYYMMDD; STREAM_default for NULL';
 
+-- What upkeep may touch: streams partitioned by their event time, with a default partition of our making.
+CREATE FUNCTION globalmart.is_partitioned_by_day(stream text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (
+    SELECT FROM globalmart.streams AS s
+    JOIN pg_partitioned_table AS p ON p.partrelid = s.relation
+    JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attname = s.time_column
+    WHERE s.stream = $1 AND p.partstrat = 'r' AND p.partnatts = 1 AND p.partattrs[0] = a.attnum
+      AND p.partdefid = to_regclass('globalmart.' || quote_ident(globalmart.leaf_name($1, NULL))))
+$$;
+COMMENT ON FUNCTION globalmart.is_partitioned_by_day(text) IS
+  'Whether a stream''s days are partitions that upkeep makes and drops: PARTITION BY RANGE over its event time, after create_default_leaf(stream)';
+
 CREATE FUNCTION globalmart.stream_leaves(stream text) RETURNS TABLE (day date, leaf text)
 LANGUAGE plpgsql STABLE SECURITY DEFINER ROWS 40 SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   root regclass := globalmart.stream_relation(stream);
 BEGIN
-  IF (SELECT c.relkind FROM pg_class AS c WHERE c.oid = root) <> 'p' THEN
+  IF NOT globalmart.is_partitioned_by_day(stream) THEN
     RETURN QUERY SELECT NULL::date, c.relname::text FROM pg_class AS c WHERE c.oid = root;
     RETURN;
   END IF;
@@ -44,7 +57,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.stream_leaves(text) IS
-  'The partitions of a stream by UTC day; the default partition, or a stream that is not partitioned, has day NULL';
+  'The partitions of a stream by UTC day; the default partition, or a stream that is not partitioned by day, has day NULL';
 
 -- For what cannot wait: the statement, or false when a lock was not to be had in 50 ms at each try.
 CREATE FUNCTION globalmart.try_execute(statements text[], tries int) RETURNS boolean
@@ -105,6 +118,10 @@ BEGIN
   IF to_regclass('globalmart.' || quote_ident(leaf)) IS NOT NULL THEN
     RETURN;
   END IF;
+  -- Upkeep runs as the owner.
+  EXECUTE format('ALTER TABLE %s OWNER TO globalmart_owner', root);
+  EXECUTE format('GRANT INSERT ON %s TO globalmart_writer', root);
+  EXECUTE format('GRANT SELECT ON %s TO globalmart_reader', root);
   PERFORM globalmart.create_leaf(stream, leaf);
   SELECT a.attname INTO time_column
   FROM pg_partitioned_table AS p JOIN pg_attribute AS a ON a.attrelid = p.partrelid AND a.attnum = p.partattrs[0]
@@ -117,7 +134,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.create_default_leaf(text) IS
-  'Makes the partition for days that have none; harmless when it is there';
+  'Makes the partition for days that have none, with which upkeep of a stream begins: PARTITION BY RANGE over its event time. The table then belongs to globalmart_owner; harmless when the partition is there';
 
 CREATE FUNCTION globalmart.default_has_day(stream text, day date) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -146,7 +163,7 @@ DECLARE
   default_leaf text := globalmart.leaf_name(stream, NULL);
   today date := (globalmart.clock() AT TIME ZONE 'UTC')::date;
 BEGIN
-  IF (SELECT c.relkind FROM pg_class AS c WHERE c.oid = root) <> 'p' THEN
+  IF NOT globalmart.is_partitioned_by_day(stream) THEN
     RETURN (SELECT c.relname FROM pg_class AS c WHERE c.oid = root);
   END IF;
   IF EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = root
@@ -223,9 +240,8 @@ COMMENT ON FUNCTION globalmart.make_days_ahead(text) IS
 
 CREATE FUNCTION globalmart.partitioned_streams() RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-  SELECT s.stream
-  FROM globalmart.streams AS s JOIN pg_class AS c ON c.oid = s.relation
-  WHERE c.relkind = 'p'
+  SELECT s.stream FROM globalmart.streams AS s
+  WHERE globalmart.is_partitioned_by_day(s.stream)
   ORDER BY s.stream
 $$;
 COMMENT ON FUNCTION globalmart.partitioned_streams() IS 'The streams that are partitioned by day';

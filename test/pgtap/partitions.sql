@@ -1,7 +1,7 @@
 -- Day partitions: made ahead and on demand, and refused politely.
 SET globalmart.now = '2026-11-24 23:30:00+00';
 SET TimeZone = 'Asia/Tokyo';
-SELECT plan(37);
+SELECT plan(42);
 
 SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'a day is made on demand');
 SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'and found the second time');
@@ -58,6 +58,25 @@ SELECT is(globalmart.make_partition('transactions', '2025-01-01'), 'transactions
 CALL globalmart.maintain_partitions();
 RESET client_min_messages;
 SELECT is((SELECT c.relispartition FROM pg_class AS c WHERE c.oid = 'globalmart.transactions_p20250101'::regclass), false, 'and it stays what it is');
+
+-- Streams of one's own: by day when they are made so, left alone when not.
+SET client_min_messages = warning;
+CREATE TABLE globalmart.clicks (event_time timestamptz NOT NULL, click_id uuid NOT NULL, page text NOT NULL, received_at timestamptz NOT NULL DEFAULT globalmart.clock(),
+  kafka_partition int NOT NULL DEFAULT -1, kafka_offset bigint NOT NULL DEFAULT nextval('globalmart.sql_row_offset')) PARTITION BY RANGE (event_time);
+SELECT globalmart.create_stream('clicks', 'globalmart.clicks', 'clicks', 'clicks-topic', 'event_time', 'click_id');
+SELECT is(globalmart.make_partition('clicks', '2026-12-04'), 'clicks', 'without a default partition upkeep leaves a table alone');
+SELECT globalmart.create_default_leaf('clicks');
+SELECT is(globalmart.make_partition('clicks', '2026-12-04'), 'clicks_p20261204', 'with one it makes days');
+SELECT globalmart.create_rollup('clicks_a_page', 'SELECT window_start, window_end, page, count(*) AS n FROM globalmart.clicks, globalmart.tumble(event_time, interval ''1 minute'') GROUP BY window_start, window_end, page');
+INSERT INTO globalmart.clicks_p20261204 (event_time, click_id, page) VALUES ('2026-12-04 00:00+00', gen_random_uuid(), '/');
+INSERT INTO globalmart.clicks (event_time, click_id, page) VALUES ('2026-12-04 00:00+00', gen_random_uuid(), '/'), ('2026-12-03 23:59+00', gen_random_uuid(), '/');
+SELECT is((SELECT sum(n) FROM globalmart.clicks_a_page_live), 3::numeric, 'whose rows are folded');
+CREATE TABLE globalmart.hashed (event_time timestamptz NOT NULL, id uuid NOT NULL) PARTITION BY HASH (id);
+SELECT globalmart.create_stream('hashed', 'globalmart.hashed', 'clicks', NULL, 'event_time', 'id');
+SELECT is(globalmart.make_partition('hashed', '2026-12-04'), 'hashed', 'a table that is partitioned otherwise is left alone');
+CALL globalmart.maintain_partitions();
+SELECT is((SELECT array_agg(s) FROM globalmart.partitioned_streams() AS s WHERE s IN ('clicks', 'hashed')), '{clicks}'::text[], 'so does upkeep');
+RESET client_min_messages;
 
 -- Columns of another profile.
 SELECT globalmart.add_stream_column('cart_events', 'coupon_code', 'text', 'Coupon that was used');

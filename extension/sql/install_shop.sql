@@ -6,6 +6,8 @@ DECLARE
 BEGIN
   PERFORM globalmart.require_owner();
   FOR script IN SELECT s.name, s.body FROM globalmart.shop_scripts AS s ORDER BY s.ordinal LOOP
+    -- A rollup that is there is the owner's: its comments and privileges as well as its definition.
+    CONTINUE WHEN EXISTS (SELECT FROM globalmart.rollup_catalog AS c WHERE script.name = 'rollups/' || c.name || '.sql');
     BEGIN
       EXECUTE script.body;
     EXCEPTION WHEN OTHERS THEN
@@ -16,4 +18,4 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.install_shop() IS
-  'Makes the shop''s streams, lists and rollups, as far as they are not there; may be called again';
+  'Makes the shop''s streams, lists and rollups, as far as they are not there: what was dropped comes back as shipped, what was changed stays. Views, and grants and comments on streams, are set anew';

@@ -135,6 +135,7 @@ BEGIN
     EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I ALTER body SET STORAGE EXTERNAL', log);
     EXECUTE pg_catalog.format('CREATE INDEX ON globalmart.%I (plan_id, slice)', log);
     EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I OWNER TO globalmart_owner', log);
+    EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader', log);
     EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', log,
       'Partials of open windows of domain ' || domain || ': chunks of groups, appended by folds, merged by closes');
   END LOOP;

@@ -43,8 +43,8 @@ __int128 power_of_ten(int32_t exponent) {
 
 // mantissa x 10^by; false when it does not fit.
 bool scale_up(__int128 mantissa, int32_t by, __int128& scaled) {
-  scaled = 0;
-  return mantissa == 0 || !__builtin_mul_overflow(mantissa, power_of_ten(by), &scaled);
+  scaled = mantissa;
+  return mantissa == 0 || by == 0 || !__builtin_mul_overflow(mantissa, power_of_ten(by), &scaled);
 }
 
 __int128 rescale(__int128 mantissa, int32_t by) {

@@ -75,7 +75,7 @@ class Compiler {
       for (size_t i = at; i < end;) {
         if (text_[i] == '(') ++depth;
         if (text_[i] == ')' && --depth == 0) return i + 1;
-        i = text_[i] == '(' || text_[i] == ')' ? i + 1 : atom_end(i, end);
+        i = text_[i] == '\\' || text_[i] == '[' ? atom_end(i, end) : i + 1;
       }
       fail("a ( is not closed");
     }

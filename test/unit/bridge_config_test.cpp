@@ -1,0 +1,228 @@
+// Configuration and profiles: what goes before what, and what is said about mistakes.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "bridge/config.hpp"
+#include "bridge/error.hpp"
+#include "bridge/profile.hpp"
+
+namespace globalmart {
+namespace {
+
+class ConfigTest : public testing::Test {
+ protected:
+  ConfigTest() {
+    char name[] = "/tmp/globalmart-config-XXXXXX";
+    folder_ = mkdtemp(name);
+  }
+  ~ConfigTest() override { std::filesystem::remove_all(folder_); }
+
+  std::string file(const std::string& text, mode_t mode = 0600) {
+    const std::string name = folder_ + "/" + std::to_string(++files_) + ".toml";
+    std::ofstream(name) << text;
+    chmod(name.c_str(), mode);
+    return name;
+  }
+
+  static std::string error_of(const std::string& config_file,
+                              const std::vector<std::string>& settings) {
+    try {
+      Config::load(config_file, settings);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  }
+
+  const std::vector<std::string> least_ = {"kafka.bootstrap_servers=k:9092", "postgres.dsn=dbname=x"};
+  std::vector<std::string> with(std::vector<std::string> more) const {
+    more.insert(more.begin(), least_.begin(), least_.end());
+    return more;
+  }
+
+  std::string folder_;
+  int files_ = 0;
+};
+
+TEST_F(ConfigTest, TwoSettingsAreEnough) {
+  const Config config = Config::load("", least_);
+  EXPECT_EQ(config.kafka.bootstrap_servers, "k:9092");
+  EXPECT_EQ(config.postgres.dsn, "dbname=x");
+  EXPECT_EQ(config.kafka.group_id, "globalmart");
+  EXPECT_FALSE(config.kafka.start_at_latest);
+  EXPECT_EQ(config.bridge.max_message_bytes, 65'536u);
+  EXPECT_EQ(config.load_profile().topics.size(), 6u);
+}
+
+TEST_F(ConfigTest, SettingsGoBeforeTheFileAndTheFileBeforeDefaults) {
+  const std::string name = file(
+      "[kafka]\nbootstrap_servers = \"file:1\"\ngroup_id = \"from-file\"\n"
+      "topics.cart = \"carts\"\ntopics.views = \"views\"\n"
+      "[kafka.properties]\nsecurity.protocol = \"ssl\"\n\"ssl.ca.location\" = \"/ca\"\n"
+      "[postgres]\ndsn = \"dbname=file\"\n[bridge]\nworkers = 3\nmax_future = \"90s\"\n");
+  const Config config = Config::load(
+      name, {"kafka.bootstrap_servers=set:1", "bridge.workers=5", "kafka.topics.cart=other",
+             "kafka.properties.ssl.ca.location=/other", "bridge.clock=2026-11-23T00:00:00Z"});
+  EXPECT_EQ(config.kafka.bootstrap_servers, "set:1");
+  EXPECT_EQ(config.kafka.group_id, "from-file");
+  EXPECT_EQ(config.postgres.dsn, "dbname=file");
+  EXPECT_EQ(config.bridge.workers, 5);
+  EXPECT_EQ(config.bridge.max_future, 90 * kMicrosPerSecond);
+  EXPECT_EQ(config.bridge.clock, parse_timestamp("2026-11-23T00:00:00Z"));
+  EXPECT_EQ(config.kafka.properties.at("security.protocol"), "ssl");
+  EXPECT_EQ(config.kafka.properties.at("ssl.ca.location"), "/other");
+  const Profile profile = Profile::shipped();
+  const std::vector<std::string> names = config.topic_names(profile);
+  for (size_t i = 0; i < names.size(); ++i) {
+    const std::string& key = profile.topics[i].key;
+    EXPECT_EQ(names[i], key == "cart"    ? "other"
+                        : key == "views" ? "views"
+                                         : profile.topics[i].name);
+  }
+}
+
+TEST_F(ConfigTest, UnknownKeysComeWithAHint) {
+  EXPECT_EQ(error_of("", with({"bridge.worker=1"})),
+            "bridge.worker: unknown key; did you mean 'workers'?");
+  EXPECT_EQ(error_of("", with({"postgre.dsn=x"})),
+            "postgre: unknown key; did you mean 'postgres'?");
+  EXPECT_NE(error_of("", with({"kafka.boot=x"})).find("unknown key"), std::string::npos);
+  const Config config = Config::load("", with({"kafka.topics.carts=x"}));
+  EXPECT_THROW(config.topic_names(Profile::shipped()), ConfigError);
+}
+
+TEST_F(ConfigTest, ValuesAreChecked) {
+  EXPECT_NE(error_of("", with({"bridge.workers=0"})), "");
+  EXPECT_NE(error_of("", with({"bridge.workers=many"})), "");
+  EXPECT_NE(error_of("", with({"bridge.max_future=soon"})), "");
+  EXPECT_NE(error_of("", with({"bridge.clock=noon"})), "");
+  EXPECT_NE(error_of("", with({"kafka.start=middle"})), "");
+  EXPECT_NE(error_of("", with({"log.level=loud"})), "");
+  EXPECT_NE(error_of("", with({"kafka.properties.enable.auto.commit=true"})), "");
+  EXPECT_NE(error_of("", {"kafka.bootstrap_servers=x"}), "");
+  EXPECT_NE(error_of("", {"nothing"}), "");
+  EXPECT_NE(error_of(folder_ + "/absent.toml", {}), "");
+  EXPECT_NE(error_of(file("[kafka\n"), {}), "");
+}
+
+TEST_F(ConfigTest, SecretsStayOutOfArgumentsAndOpenFiles) {
+  EXPECT_NE(error_of("", with({"kafka.properties.sasl.password=x"})), "");
+  EXPECT_NE(error_of("", {"kafka.bootstrap_servers=k", "postgres.dsn=password=x"}), "");
+  EXPECT_NE(error_of("", {"kafka.bootstrap_servers=k", "postgres.dsn=postgresql://u:x@h/d"}), "");
+  EXPECT_EQ(error_of("", {"kafka.bootstrap_servers=k", "postgres.dsn=postgresql://u@h:5/d"}), "");
+  const std::string text = "[kafka]\nbootstrap_servers = \"k\"\n[postgres]\ndsn = \"password=x\"\n";
+  EXPECT_EQ(error_of(file(text, 0600), {}), "");
+  EXPECT_NE(error_of(file(text, 0644), {}), "");
+  EXPECT_EQ(read_secret(file("secret\n", 0640), "key"), "secret");
+  EXPECT_THROW(read_secret(file("secret\n", 0644), "key"), ConfigError);
+  const Config config =
+      Config::load("", with({"kafka.password_file=" + file("hidden\n", 0600)}));
+  EXPECT_EQ(config.kafka.properties.at("sasl.password"), "hidden");
+}
+
+TEST(Duration, Forms) {
+  EXPECT_EQ(parse_duration("1h"), 3600 * kMicrosPerSecond);
+  EXPECT_EQ(parse_duration("1 hour"), 3600 * kMicrosPerSecond);
+  EXPECT_EQ(parse_duration("250ms"), 250'000);
+  EXPECT_EQ(parse_duration("0s"), 0);
+  for (const char* text : {"", "h", "1", "1 x", "-1s", "1.5h", "99999999999999s"}) {
+    EXPECT_FALSE(parse_duration(text)) << text;
+  }
+}
+
+// --- profiles ---
+
+const std::string kLeast = R"(
+[topics.t]
+topic = "t-topic"
+id = "id"
+time = "at"
+[topics.t.members]
+id = { type = "uuid", required = true }
+at = { type = "timestamp", required = true }
+[[topics.t.streams]]
+stream = "s"
+[topics.t.streams.columns]
+event_time = "#time"
+id = "id"
+)";
+
+std::string profile_error(const std::string& text) {
+  try {
+    Profile::parse(text, "test");
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+
+std::string changed(const std::string& from, const std::string& to) {
+  std::string text = kLeast;
+  const size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from;
+  return text.replace(at, from.size(), to);
+}
+
+TEST(ProfileText, TheLeast) {
+  const Profile profile = Profile::parse(kLeast, "test");
+  ASSERT_EQ(profile.topics.size(), 1u);
+  EXPECT_EQ(profile.topics[0].name, "t-topic");
+  EXPECT_EQ(profile.topics[0].streams[0].columns.size(), 2u);
+}
+
+TEST(ProfileText, MistakesAreNamed) {
+  const auto says = [](const std::string& text, const std::string& part) {
+    const std::string error = profile_error(text);
+    EXPECT_NE(error.find(part), std::string::npos) << "said: " << error << "\nnot: " << part;
+  };
+  says("", "topics: at least one");
+  says("x = ", "line 1");
+  says(changed("topic = \"t-topic\"", ""), "topics.t.topic: is missing");
+  says(changed("time = \"at\"", "time = \"att\""), "did you mean 'at'?");
+  says(changed("type = \"uuid\"", "type = \"uid\""), "did you mean 'uuid'?");
+  says(changed("id = \"id\"\ntime", "id = \"at\"\ntime"), "must be required and of kind uuid");
+  says(changed("\"timestamp\", required = true", "\"timestamp\""), "must be required");
+  says(changed("event_time = \"#time\"", "event_time = \"#tim\""), "#tim");
+  says(changed("event_time = \"#time\"\n", ""), "no column takes the event time");
+  says(changed("required = true }\nat", "requird = true }\nat"), "did you mean 'required'?");
+  says(kLeast + "kafka_offset = \"id\"\n", "filled by the bridge");
+  says(kLeast + "line = \"#line\"\n", "needs 'rows'");
+  says(kLeast + "gone = \"#deleted\"\n", "needs a catalogue topic");
+  says("format = 2\n" + kLeast, "format 1");
+}
+
+TEST(ProfileText, TypesMustFitTheirColumns) {
+  const auto with_member = [](const std::string& member) {
+    return changed("[[topics.t.streams]]", "m = " + member + "\n[[topics.t.streams]]");
+  };
+  EXPECT_EQ(profile_error(with_member("{ type = \"integer\", min = 0, max = 5 }")), "");
+  EXPECT_NE(profile_error(with_member("{ type = \"integer\", max = 2147483648 }")), "");
+  EXPECT_EQ(profile_error(with_member("{ type = \"integer\", max = 2147483648, column = \"int8\" }")),
+            "");
+  EXPECT_NE(profile_error(with_member("{ type = \"decimal\" }")), "");
+  EXPECT_EQ(profile_error(with_member("{ type = \"decimal\", column = \"numeric(4,2)\" }")), "");
+  EXPECT_NE(
+      profile_error(with_member("{ type = \"decimal\", max = 100, column = \"numeric(4,2)\" }")), "");
+  EXPECT_EQ(profile_error(
+                with_member("{ type = \"decimal\", max = \"99.99\", column = \"numeric(4,2)\" }")),
+            "");
+  EXPECT_NE(profile_error(with_member("{ type = \"text\", pattern = \"(\" }")), "");
+  EXPECT_NE(profile_error(with_member("{ type = \"integer\", min = 2, max = 1 }")), "");
+  EXPECT_NE(profile_error(with_member("{ type = \"uuid\", required = [\"x\"] }")), "");
+}
+
+TEST(ProfileText, TheShippedOnesAreValid) {
+  EXPECT_NO_THROW(Profile::shipped());
+  for (const auto& entry : std::filesystem::directory_iterator("profiles")) {
+    if (entry.path().extension() == ".toml") {
+      EXPECT_NO_THROW(Profile::load(entry.path().string())) << entry.path();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace globalmart

@@ -60,14 +60,15 @@ class Shop:
         self.topics = None
         self.bridge = None
 
-    def set_up(self, topics, clock, **settings):
-        """A bridge for these topics. `clock` in microseconds, None for the real one; `settings`
-        with __ for the dot."""
+    def set_up(self, topics, clock, only=None, **settings):
+        """A bridge for these topics. `clock` in microseconds, None for the real one; `only`: the
+        topics that the profile has, by default all; `settings` with __ for the dot."""
         self.topics = topics
         self.clock = clock
         names = {
             f"kafka.topics.{setting}": topics.names[topic]
             for topic, setting in traffic.SETTING_OF_TOPIC.items()
+            if only is None or topic in only
         }
         names["kafka.topics.alerts"] = topics.alerts
         fixed_clock = {}

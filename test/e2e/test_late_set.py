@@ -1,44 +1,50 @@
-"""One worker and one partition: the oracle predicts exactly which event is late for which rollup.
+"""One worker and one partition, closing after each batch: the oracle predicts exactly which event is
+late for which rollup.
 
-Closing is done by the test after each portion of messages; the bridge's own closer is kept from it
-by taking its privilege away, so that nothing depends on timing."""
+Which messages made a batch is read from the database (the rows of one transaction share xmin), so
+that nothing depends on how the messages came from the broker."""
 
 import pytest
 
-from harness import generated, traffic
+from harness import generated, tables
 from oracle import instants, rollups
-from oracle.intake import Oracle
+from oracle.intake import DOMAIN_OF_TOPIC, Oracle
 from session import Topics
 
-PORTION = 5_000
+STREAMS = {
+    "transactions-topic": "transactions",
+    "cart-events-topic": "cart_events",
+    "product-views-topic": "product_view_events",
+    "inventory-events-topic": "inventory_events",
+}
+EVENTS = 40_000
 
 
-@pytest.mark.parametrize("order", sorted(traffic.ORDERS))
-def test_exact_late_set(shop, broker, seed, long_form, order):
-    count = 200_000 if long_form else 60_000
-    made = generated.small_shop(seed, count, late=True)
-    made = {topic: traffic.ORDERS[order](pairs, seed) for topic, pairs in made.items()}
-    messages = interleaved(made)
-    topics = Topics(broker, 1)
-    shop.set_up(topics, generated.CLOCK, bridge__workers=1)
-    shop.database.execute(
-        "REVOKE EXECUTE ON FUNCTION globalmart.publish_windows FROM globalmart_writer"
+@pytest.fixture(scope="module")
+def recording(broker, folder, seed, long_form):
+    count = 200_000 if long_form else EVENTS
+    return generated.fill(Topics(broker, 1), folder, seed, count, True, "as_generated")
+
+
+@pytest.mark.parametrize("batch", [20, 1_000])
+def test_exact_late_set(shop, recording, batch):
+    shop.set_up(
+        recording.topics,
+        recording.clock,
+        bridge__workers=1,
+        bridge__batch_messages=batch,
+        bridge__batch_age_ms=0,
+        bridge__close_after_batch=True,
     )
-    oracle = Oracle(generated.CLOCK)
-    for start in range(0, len(messages), PORTION):
-        portion = messages[start : start + PORTION]
-        topics.put(portion)
-        shop.bridge.drain()
-        shop.database.close_windows()
-        oracle.take_all(portion)
-        oracle.close()
-
+    shop.bridge.drain(seconds=600)
+    oracle = replay(recording, batches(shop.database))
     expected = {
         (name, event.topic, event.partition, event.offset, event.id, event.time)
         for name, late in oracle.late.items()
         for event in late.values()
     }
-    of_name = {name: topic for topic, name in topics.names.items()}
+    assert {DOMAIN_OF_TOPIC[row[1]] for row in expected} == set(DOMAIN_OF_TOPIC.values())
+    of_name = {name: topic for topic, name in recording.topics.names.items()}
     stored = [
         (name, of_name.get(topic, topic), *rest)
         for name, topic, *rest in shop.database.rows(
@@ -49,31 +55,39 @@ def test_exact_late_set(shop, broker, seed, long_form, order):
     assert len(stored) == len(set(stored)), "a late event is there twice"
     missing, unexpected = expected - set(stored), set(stored) - expected
     assert not missing and not unexpected, (
-        f"{len(missing)} missing: {show(missing)}; {len(unexpected)} unexpected: {show(unexpected)}"
+        f"{len(missing)} of {len(expected)} missing: {show(missing)};"
+        f" {len(unexpected)} unexpected: {show(unexpected)}"
     )
-    if order == "as_generated":
-        assert expected, "nothing was late, so nothing was tested"
-    else:
-        assert not expected
-
-    last = max(event.time for event in oracle.events["views"])
-    topics.put_sentinels(last + 6 * instants.HOUR)
-    shop.bridge.drain()
-    shop.database.close_windows()
-    oracle.take_all(topics.messages[len(messages) :])
-    shop.check(oracle, last + 2 * instants.HOUR)
+    shop.check(oracle, recording.until)
     for name in rollups.BY_NAME:
         assert shop.database.rows("SELECT * FROM globalmart.verify(%s)", name) == [], name
+    found = tables.stream_differences(shop.database, oracle)
+    assert not found, tables.explain(found)
 
 
-def interleaved(topics):
-    """All topics' messages in the share that each has, so that event time goes on in all at once."""
-    placed = []
-    for topic, pairs in topics.items():
-        for number, message in enumerate(traffic.messages({topic: pairs}, 1, generated.START)):
-            placed.append((number / len(pairs), topic, message))
-    placed.sort(key=lambda entry: entry[:2])
-    return [message for _, _, message in placed]
+def batches(database):
+    """{(topic, offset): transaction} of the rows that are stored."""
+    found = {}
+    for topic, table in STREAMS.items():
+        for transaction, offset in database.rows(
+            f"SELECT xmin::text, kafka_offset FROM globalmart.{table}"
+        ):
+            found[topic, offset] = transaction
+    return found
+
+
+def replay(recording, transaction_of):
+    """The oracle's run, with a close wherever one batch ended and the next began."""
+    oracle = Oracle(recording.clock)
+    last = {}
+    for message in recording.topics.messages:
+        transaction = transaction_of.get((message.topic, message.offset))
+        if transaction is not None:
+            if last.get(message.topic, transaction) != transaction:
+                oracle.close()
+            last[message.topic] = transaction
+        oracle.take(message)
+    return oracle
 
 
 def show(rows):

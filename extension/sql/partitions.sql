@@ -173,12 +173,12 @@ BEGIN
   IF day IS NULL OR day < date '2000-01-01' OR day > today + 365
      OR (SELECT count(*) FROM pg_inherits AS i WHERE i.inhparent = root) > globalmart.setting('partitions_most', stream)::int
      -- To attach a partition, PostgreSQL reads the whole default one and keeps writers out of it.
-     OR (day < today AND pg_relation_size(format('globalmart.%I', default_leaf)::regclass) > 67108864)
-     OR globalmart.default_has_day(stream, day) THEN
+     OR (day < today AND pg_relation_size(format('globalmart.%I', default_leaf)::regclass) > 67108864) THEN
     RETURN default_leaf;
   END IF;
   IF NOT globalmart.try_execute(ARRAY[
-       -- Of two sessions that make the same day, the second finds it made.
+       -- Sessions that make partitions take turns, before they touch the default partition: each would keep
+       -- the others from it. Of two that make the same day, the second finds it made.
        format('LOCK TABLE ONLY %s IN SHARE UPDATE EXCLUSIVE MODE', root),
        format('SELECT globalmart.attach_day(%L, %L, %L)', stream, to_char(day, 'YYYY-MM-DD'), leaf)], 5) THEN
     RETURN default_leaf;
@@ -206,6 +206,9 @@ BEGIN
       USING ERRCODE = 'duplicate_table', HINT = 'Rename it, or attach it to the stream.';
     RETURN;
   END IF;
+  IF globalmart.default_has_day(stream, day) THEN
+    RETURN;
+  END IF;
   PERFORM globalmart.create_leaf(stream, leaf);
   EXECUTE format('COMMENT ON TABLE globalmart.%I IS %L', leaf,
                  format('Rows of %s of %s UTC', stream, to_char(day, 'YYYY-MM-DD')));
@@ -221,23 +224,6 @@ $$;
 COMMENT ON FUNCTION globalmart.attach_day(text, date, text) IS
   'Makes and attaches the partition of a day; leaves it when rows of the day sit in the default partition';
 
-CREATE FUNCTION globalmart.make_days_ahead(stream text) RETURNS int
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  today date := (globalmart.clock() AT TIME ZONE 'UTC')::date;
-  made int := 0;
-BEGIN
-  FOR distance IN -globalmart.setting('partitions_behind')::int .. globalmart.setting('partitions_ahead')::int LOOP
-    IF globalmart.make_partition(stream, today + distance) = globalmart.leaf_name(stream, today + distance) THEN
-      made := made + 1;
-    END IF;
-  END LOOP;
-  RETURN made;
-END
-$$;
-COMMENT ON FUNCTION globalmart.make_days_ahead(text) IS
-  'Makes the partitions of the days around today that the settings ask for; gives how many of them are there now';
-
 CREATE FUNCTION globalmart.partitioned_streams() RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   SELECT s.stream FROM globalmart.streams AS s
@@ -246,25 +232,42 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION globalmart.partitioned_streams() IS 'The streams that are partitioned by day';
 
+CREATE FUNCTION globalmart.days_to_make() RETURNS TABLE (stream text, day date)
+LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+  SELECT s, d.day
+  FROM globalmart.partitioned_streams() AS s
+  CROSS JOIN LATERAL (
+    SELECT (globalmart.clock() AT TIME ZONE 'UTC')::date + distance AS day
+    FROM generate_series(-globalmart.setting('partitions_behind')::int, globalmart.setting('partitions_ahead')::int) AS distance) AS d
+  WHERE NOT EXISTS (SELECT FROM globalmart.stream_leaves(s) AS l WHERE l.day = d.day)
+  ORDER BY d.day, s
+$$;
+COMMENT ON FUNCTION globalmart.days_to_make() IS
+  'Days around today that the settings ask for and that have no partition yet';
+
 -- No SET clause and no SECURITY DEFINER: either would forbid the COMMITs.
 CREATE PROCEDURE globalmart.maintain_partitions()
 LANGUAGE plpgsql AS $$
 DECLARE
-  each_stream text;
+  streams text[];
+  days date[];
 BEGIN
-  FOR each_stream IN SELECT p.p FROM globalmart.partitioned_streams() AS p(p) LOOP
+  SELECT pg_catalog.array_agg(m.stream ORDER BY m.day, m.stream), pg_catalog.array_agg(m.day ORDER BY m.day, m.stream)
+    INTO streams, days
+  FROM globalmart.days_to_make() AS m;
+  FOR number IN 1 .. COALESCE(pg_catalog.cardinality(streams), 0) LOOP
     BEGIN
-      PERFORM globalmart.make_days_ahead(each_stream);
+      PERFORM globalmart.make_partition(streams[number], days[number]);
     EXCEPTION WHEN OTHERS THEN
       -- One stream that cannot be helped does not keep the others from it.
-      RAISE WARNING 'partitions of % were not made: %', each_stream, SQLERRM;
+      RAISE WARNING 'partition % of % was not made: %', days[number], streams[number], SQLERRM;
     END;
     COMMIT;
   END LOOP;
 END
 $$;
 COMMENT ON PROCEDURE globalmart.maintain_partitions() IS
-  'Makes the day partitions ahead, of every stream; call it a few times a day (pg_cron). What a reader locks is tried again at the next call';
+  'Makes the day partitions ahead, of every stream, each in a transaction of its own; call it a few times a day (pg_cron). What a reader locks is tried again at the next call';
 
 -- A column that a profile brings beyond the shipped ones.
 CREATE FUNCTION globalmart.add_stream_column(

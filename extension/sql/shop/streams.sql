@@ -497,4 +497,4 @@ WHERE NOT EXISTS (SELECT FROM globalmart.streams AS r WHERE r.stream = s.name);
 
 SELECT globalmart.create_default_leaf(s)
 FROM unnest('{transactions,transaction_items,cart_events,product_view_events,inventory_events}'::text[]) AS s;
-SELECT globalmart.make_days_ahead(p) FROM globalmart.partitioned_streams() AS p;
+SELECT globalmart.make_partition(m.stream, m.day) FROM globalmart.days_to_make() AS m;

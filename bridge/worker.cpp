@@ -189,7 +189,9 @@ void Worker::check_last_messages(const std::vector<ClaimedPartition>& claimed,
                           std::to_string(next) +
                           " messages of it are applied already: the topic was recreated or its "
                           "log was lost. Nothing was changed. Give the new topic another name "
-                          "(kafka.topics) with a database of its own, or remove the stored offsets");
+                          "(kafka.topics) with a database of its own, or begin anew: SELECT "
+                          "globalmart.reset_offsets('" +
+                          shared_.profile.topics[one.place.topic].name + "')");
     }
     if (next < marks.low) {
       spdlog::warn("{}: offsets {} to {} are gone by retention; going on at {}", name, next,
@@ -216,7 +218,8 @@ void Worker::check_last_messages(const std::vector<ClaimedPartition>& claimed,
                         std::to_string(last[i].offset) +
                         " is not the one that was applied: the topic was recreated. Nothing was "
                         "changed. Give the new topic another name (kafka.topics) with a database "
-                        "of its own, or remove the stored offsets");
+                        "of its own, or begin anew: SELECT globalmart.reset_offsets('" +
+                        shared_.profile.topics[one.place.topic].name + "')");
   }
 }
 

@@ -22,6 +22,9 @@ PartitionList make_list(size_t size) {
                        rd_kafka_topic_partition_list_destroy);
 }
 
+// How long an orderly end waits for the group.
+constexpr auto kLeavePatience = std::chrono::seconds(3);
+
 void on_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
   const auto to = level <= 3   ? spdlog::level::err
                   : level == 4 ? spdlog::level::warn
@@ -322,9 +325,28 @@ void KafkaSource::commit_for_tools(const std::vector<StartOffset>& offsets) {
   rd_kafka_commit(client_.get(), list.get(), 1);
 }
 
+// A static member that only closes stays in the group until its session is over; one that gives up
+// its subscription first leaves, and the others take its partitions at once.
+void KafkaSource::leave_group() {
+  using std::chrono::steady_clock;
+  if (rd_kafka_unsubscribe(client_.get()) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+  const auto deadline = steady_clock::now() + kLeavePatience;
+  // The partitions are given back from within consume; the group is told shortly after.
+  for (bool assigned = true; steady_clock::now() < deadline;) {
+    std::vector<KafkaMessage> dropped;
+    consume(dropped, 1000, assigned ? 50 : 200);
+    if (!assigned) return;
+    rd_kafka_topic_partition_list_t* list = nullptr;
+    if (rd_kafka_assignment(client_.get(), &list) != RD_KAFKA_RESP_ERR_NO_ERROR) return;
+    assigned = list->cnt > 0;
+    rd_kafka_topic_partition_list_destroy(list);
+  }
+}
+
 void KafkaSource::close() {
   if (closed_) return;
   closed_ = true;
+  if (revoked_) leave_group();
   rd_kafka_consumer_close(client_.get());
 }
 

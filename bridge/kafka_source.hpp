@@ -101,6 +101,7 @@ class KafkaSource {
   };
   using Client = std::unique_ptr<rd_kafka_t, DestroyClient>;
 
+  void leave_group();
   Client make_client(bool member, const std::string& instance_id);
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t error,
                            rd_kafka_topic_partition_list_t* partitions, void* opaque);

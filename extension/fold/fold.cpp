@@ -229,6 +229,8 @@ void fold_row(Program& program, PlanProgram& plan, RowView& row, Micros time, st
   if (!row.all_hold(plan.where)) return;
   if (time < plan.plain_from || time >= plan.plain_until) {
     if (!judge(program, plan, row, time, outcome)) return;
+  } else if (plan.retired) {
+    return;
   }
   const uint64_t hash = make_key(plan, row, key);
   Group* group;

@@ -58,6 +58,7 @@ void apply_progress(Program& program, const store::ProgressRow* rows, int count)
   for (auto& plan : program.plans) {
     plan->plain_from = kMinusInfinity;
     plan->plain_until = kPlusInfinity;
+    plan->retired = true;
     for (Subscriber& subscriber : plan->subscribers) {
       const auto* end = rows + count;
       const auto* found = std::lower_bound(
@@ -67,6 +68,7 @@ void apply_progress(Program& program, const store::ProgressRow* rows, int count)
         // Dropped meanwhile: nothing is folded for it.
         subscriber.late_before = kPlusInfinity;
         plan->plain_from = kPlusInfinity;
+        plan->retired = false;
         continue;
       }
       const store::VersionProgress& progress = found->progress;
@@ -74,6 +76,12 @@ void apply_progress(Program& program, const store::ProgressRow* rows, int count)
       subscriber.partly_late_before = subscriber.window.partly_late_before(progress.closed_until);
       subscriber.closed_until = progress.closed_until;
       subscriber.backfilled_before = subscriber.window.late_before(progress.backfilled_until);
+      if (subscriber.late_before >= subscriber.member_until()) {
+        // A definition of the past: all its windows are closed, and events of its time are late.
+        plan->plain_from = std::max(plan->plain_from, subscriber.member_until());
+        continue;
+      }
+      plan->retired = false;
       plan->plain_from =
           std::max({plan->plain_from, subscriber.partly_late_before, subscriber.live_from});
       plan->plain_until = std::min(plan->plain_until, subscriber.live_until);

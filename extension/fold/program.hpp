@@ -64,8 +64,8 @@ struct Subscriber {
   Micros closed_until = kMinusInfinity;
   // Events up to here can stand in a window that begins before live_until.
   Micros member_until() const {
-    return window.kind == WindowKind::kSession ? live_until
-                                               : add(live_until, window.width - window.slide);
+    if (window.kind == WindowKind::kSession) return live_until;
+    return add(window.last_start(add(live_until, -1)), window.width);
   }
 };
 
@@ -84,6 +84,8 @@ struct PlanProgram {
   // An event in [plain_from, plain_until) concerns every subscriber and is late for none.
   Micros plain_from = kMinusInfinity;
   Micros plain_until = kPlusInfinity;
+  // All subscribers are definitions of the past: nothing plain is folded.
+  bool retired = false;
 };
 
 struct Detector {

@@ -62,9 +62,7 @@ CREATE FUNCTION globalmart.closed_until(rollup text) RETURNS timestamptz
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM globalmart.require_rollup(rollup, 'rollup');
-  RETURN (SELECT max(p.merged_until)
-          FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS p USING (version_id)
-          WHERE v.rollup = closed_until.rollup);
+  RETURN (SELECT r.closed_until FROM globalmart.rollups AS r WHERE r.name = closed_until.rollup);
 END
 $$;
 COMMENT ON FUNCTION globalmart.closed_until(text) IS
@@ -253,7 +251,11 @@ CREATE VIEW globalmart.rollups AS
          p.live_from, c.query
   FROM globalmart.rollup_catalog AS c
   LEFT JOIN LATERAL (
-    SELECT pg_catalog.max(g.merged_until) AS merged_until, pg_catalog.min(v.live_from) AS live_from
+    -- Of several definitions the first one that still has windows to close says how far it is.
+    SELECT pg_catalog.min(g.merged_until)
+             FILTER (WHERE g.merged_until < globalmart.closable_until(v.live_until + pg_catalog.make_interval(secs => v.width / 1e6)
+                             - interval '1 microsecond', v.window_kind, v.width, v.slide, v.window_offset)) AS merged_until,
+           pg_catalog.min(v.live_from) AS live_from
     FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS g USING (version_id)
     WHERE v.rollup = c.name) AS p ON true;
 COMMENT ON VIEW globalmart.rollups IS 'Rollups and detectors: state, how far closed, what went wrong';

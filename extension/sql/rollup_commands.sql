@@ -326,7 +326,7 @@ BEGIN
            '' ORDER BY v.version_id)
     INTO open_parts
   FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS p USING (version_id)
-  WHERE v.rollup = name AND p.merged_until < v.live_until;
+  WHERE v.rollup = name AND p.merged_until < v.live_until + pg_catalog.make_interval(secs => v.width / 1e6);
   EXECUTE pg_catalog.format('CREATE OR REPLACE VIEW globalmart.%I AS SELECT %s, ''closed''::text AS state FROM globalmart.%I%s',
                             name || '_live', columns, name, open_parts);
   EXECUTE pg_catalog.format('ALTER VIEW globalmart.%I OWNER TO globalmart_owner', name || '_live');
@@ -490,6 +490,35 @@ $$;
 COMMENT ON FUNCTION globalmart.require_same_columns(text, text[], text[]) IS
   'Raises unless a new query gives the columns that a rollup''s or detector''s table has';
 
+-- Where windows of the old shape end and windows of the new shape begin, no event stands in both. Shapes
+-- that have no such time within a day overlap.
+CREATE FUNCTION globalmart.common_boundary(name text, description globalmart.rollup_description, earliest timestamptz)
+RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  old globalmart.rollup_versions;
+  boundary timestamptz := earliest;
+BEGIN
+  SELECT v.* INTO old FROM globalmart.rollup_versions AS v
+  WHERE v.rollup = common_boundary.name ORDER BY v.version_id DESC LIMIT 1;
+  IF old.window_kind = 'session' OR description.window_kind = 'session' THEN
+    RETURN earliest;
+  END IF;
+  WHILE boundary <= earliest + interval '24 hours' LOOP
+    IF globalmart.closable_until(boundary, old.window_kind, old.width, old.slide, old.window_offset) = boundary THEN
+      RETURN boundary;
+    END IF;
+    -- The end of the old window that this time stands in, then the new one's next start.
+    boundary := globalmart.next_boundary(
+      globalmart.next_boundary(boundary, old.window_kind, old.slide, old.slide, old.window_offset) - interval '1 microsecond',
+      description.window_kind, description.width, description.slide, description.window_offset);
+  END LOOP;
+  RETURN earliest;
+END
+$$;
+COMMENT ON FUNCTION globalmart.common_boundary(text, globalmart.rollup_description, timestamptz) IS
+  'The first time from earliest on at which a window of a rollup ends and one of its new definition begins';
+
 CREATE FUNCTION globalmart.alter_rollup(
   name text, query text DEFAULT NULL, lateness interval DEFAULT NULL, idle_timeout interval DEFAULT NULL,
   watermark_policy text DEFAULT NULL)
@@ -540,7 +569,8 @@ BEGIN
       -- Nothing was ever folded: the new definition simply takes the old one's place.
       PERFORM globalmart.delete_versions(alter_rollup.name);
     ELSE
-      boundary := globalmart.next_boundary(boundary, description.window_kind, description.width, description.slide, description.window_offset);
+      boundary := globalmart.common_boundary(alter_rollup.name, description,
+        globalmart.next_boundary(boundary, description.window_kind, description.width, description.slide, description.window_offset));
       UPDATE globalmart.rollup_versions AS v SET live_until = boundary
       WHERE v.rollup = alter_rollup.name AND v.live_until = 'infinity';
     END IF;

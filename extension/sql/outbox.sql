@@ -49,11 +49,12 @@ CREATE FUNCTION globalmart.publish_alerts(rollup text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-  relation regclass := format('globalmart.%I', publish_alerts.rollup)::regclass;
+  relation regclass;
   keys text;
 BEGIN
   PERFORM globalmart.require_owner();
   PERFORM globalmart.require_rollup(publish_alerts.rollup);
+  relation := format('globalmart.%I', publish_alerts.rollup)::regclass;
   SELECT string_agg(quote_literal(a.attname), ', ' ORDER BY k.number) INTO keys
   FROM (SELECT i.indkey FROM pg_index AS i WHERE i.indrelid = relation AND i.indisunique
         ORDER BY i.indisprimary DESC, i.indexrelid LIMIT 1) AS i

@@ -27,7 +27,7 @@ struct PartitionAdvance {
   int64_t next_offset = 0;             // behind the last message of the batch
   std::optional<Micros> max_event_time;  // greatest accepted
   std::optional<Micros> last_message_time;  // Kafka's timestamp of the last message
-  int64_t last_message_hash = 0;
+  std::optional<int64_t> last_message_hash;
   size_t last_message = 0;  // index into the batch's messages
   int64_t accepted = 0;
   int64_t duplicates = 0;

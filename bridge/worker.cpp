@@ -19,6 +19,11 @@ constexpr int kIdleWaitMs = 200;        // without a batch in hand and without a
 constexpr double kStopPatience = 10.0;  // seconds that a stop waits for the database
 constexpr size_t kSmallBatch = 256;
 
+const std::string kMismatchAdvice =
+    "Nothing was changed. Bring the old topic back, use a new database, or, to read the new topic "
+    "from its beginning beside the old rows, let the owner of the database delete the topic's rows "
+    "from globalmart.kafka_offsets.";
+
 }  // namespace
 
 Worker::Worker(Shared& shared, size_t number)
@@ -185,13 +190,10 @@ void Worker::check_last_messages(const std::vector<ClaimedPartition>& claimed,
     }
     const int64_t next = *one.next_offset;
     if (next > marks.high) {
-      throw TopicMismatch(name + " ends at offset " + std::to_string(marks.high) + ", but " +
-                          std::to_string(next) +
-                          " messages of it are applied already: the topic was recreated or its "
-                          "log was lost. Nothing was changed. Give the new topic another name "
-                          "(kafka.topics) with a database of its own, or begin anew: SELECT "
-                          "globalmart.reset_offsets('" +
-                          shared_.profile.topics[one.place.topic].name + "')");
+      throw TopicMismatch(name + " ends at offset " + std::to_string(marks.high) +
+                          ", but everything below " + std::to_string(next) +
+                          " is applied: the topic was recreated or its log was lost. " +
+                          kMismatchAdvice);
     }
     if (next < marks.low) {
       spdlog::warn("{}: offsets {} to {} are gone by retention; going on at {}", name, next,
@@ -216,10 +218,8 @@ void Worker::check_last_messages(const std::vector<ClaimedPartition>& claimed,
     throw TopicMismatch(source_->topic_name(one.place.topic) + " partition " +
                         std::to_string(one.place.partition) + ": the message at offset " +
                         std::to_string(last[i].offset) +
-                        " is not the one that was applied: the topic was recreated. Nothing was "
-                        "changed. Give the new topic another name (kafka.topics) with a database "
-                        "of its own, or begin anew: SELECT globalmart.reset_offsets('" +
-                        shared_.profile.topics[one.place.topic].name + "')");
+                        " is not the one that was applied: the topic was recreated. " +
+                        kMismatchAdvice);
   }
 }
 
@@ -481,9 +481,14 @@ bool Worker::write_once(bool& uncertain) {
       throw;
     }
     const std::vector<Rejection> rejected = writer_.find_rejected(batch_);
-    if (rejected.empty()) throw;
-    reject(rejected);
-    return false;
+    if (!rejected.empty()) {
+      reject(rejected);
+      return false;
+    }
+    // No row is to blame: then it is a dead letter whose place is taken.
+    if (error.sqlstate() != "23505" || batch_.dead_letters().empty()) throw;
+    writer_.write(batch_, fences, true);
+    return true;
   }
 }
 

@@ -15,6 +15,10 @@ constexpr std::string_view kCopyTrailer{"\377\377", 2};
 // Seconds that the batch of a former owner may take until its session is ended.
 constexpr double kClaimPatience = 10;
 
+const std::string kDeadLetterCopy = "COPY globalmart.dead_letters (" +
+                                    std::string(Batch::kDeadLetterColumns) +
+                                    ") FROM STDIN (FORMAT binary)";
+
 std::string quoted_name(const std::string& name) {
   std::string quoted = "\"";
   for (const char c : name) quoted.append(c == '"' ? 2 : 1, c);
@@ -130,7 +134,7 @@ std::string Writer::advance_sql(const std::map<PartitionId, PartitionAdvance>& a
                                       std::to_string(advance.next_offset),
                                       optional_time(advance.max_event_time),
                                       optional_time(advance.last_message_time),
-                                      std::to_string(advance.last_message_hash),
+                                      optional_integer(advance.last_message_hash),
                                       fence.at_end ? "t" : "f",
                                       std::to_string(advance.accepted),
                                       std::to_string(advance.duplicates),
@@ -176,14 +180,33 @@ void Writer::send_copies(const std::vector<Copy>& copies) {
   }
 }
 
-void Writer::write(const Batch& batch, const std::map<PartitionId, Fence>& fences) {
+void Writer::write_dead_letters_singly(const Batch& batch) {
+  for (uint32_t message = 0; message < batch.message_count(); ++message) {
+    const std::string_view row = batch.dead_letters().rows_of(message, message + 1);
+    if (row.empty()) continue;
+    const Copy copy = {kDeadLetterCopy, row};
+    try {
+      connection_.send_statements("SAVEPOINT letter;" + copy.sql);
+      send_copies({copy});
+      connection_.finish_statements();
+      connection_.execute("RELEASE SAVEPOINT letter");
+    } catch (const DatabaseError& error) {
+      if (error.sqlstate() != "23505") throw;
+      connection_.execute("ROLLBACK TO SAVEPOINT letter; RELEASE SAVEPOINT letter");
+      const BatchMessage& known = batch.messages()[message];
+      spdlog::warn("topic={} partition={} offset={} is a dead letter already; the older one stays",
+                   profile_.topics[known.place.topic].name, known.place.partition, known.offset);
+    }
+  }
+}
+
+void Writer::write(const Batch& batch, const std::map<PartitionId, Fence>& fences,
+                   bool keep_known_dead_letters) {
   const auto last = static_cast<uint32_t>(batch.message_count());
   look_up_leaves(batch);
   std::vector<Copy> all = copies(batch, 0, last);
-  if (!batch.dead_letters().empty()) {
-    all.push_back({"COPY globalmart.dead_letters (" + std::string(Batch::kDeadLetterColumns) +
-                       ") FROM STDIN (FORMAT binary)",
-                   batch.dead_letters().rows_of(0, last)});
+  if (!batch.dead_letters().empty() && !keep_known_dead_letters) {
+    all.push_back({kDeadLetterCopy, batch.dead_letters().rows_of(0, last)});
   }
   std::string sql = "BEGIN;" + advance_sql(batch.advances(), fences);
   for (const Copy& copy : all) sql += copy.sql + ";";
@@ -194,6 +217,7 @@ void Writer::write(const Batch& batch, const std::map<PartitionId, Fence>& fence
   fault_point_.pass("after_offsets");
   send_copies(all);
   connection_.finish_statements();
+  if (keep_known_dead_letters) write_dead_letters_singly(batch);
   fault_point_.pass("before_commit");
   connection_.execute("COMMIT");
   in_transaction_ = false;

@@ -47,8 +47,10 @@ class Writer {
   std::vector<ClaimedPartition> claim(const std::vector<PartitionId>& places);
 
   // Applies a batch in one transaction. DatabaseError::fenced() when another owns a partition;
-  // a lost connection leaves open whether it took effect.
-  void write(const Batch& batch, const std::map<PartitionId, Fence>& fences);
+  // a lost connection leaves open whether it took effect. `keep_known_dead_letters`: a dead letter
+  // whose place is taken (from a topic of the same name that is gone) is left out.
+  void write(const Batch& batch, const std::map<PartitionId, Fence>& fences,
+             bool keep_known_dead_letters = false);
 
   // Moves a partition that was never read to where reading begins.
   void start_at(PartitionId place, const Fence& fence, int64_t offset);
@@ -76,6 +78,7 @@ class Writer {
   };
   std::vector<Copy> copies(const Batch& batch, uint32_t first, uint32_t last);
   void send_copies(const std::vector<Copy>& copies);
+  void write_dead_letters_singly(const Batch& batch);
   void find_rejected(const Batch& batch, uint32_t first, uint32_t last,
                      std::vector<Rejection>& rejected);
 

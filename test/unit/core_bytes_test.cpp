@@ -91,12 +91,14 @@ TEST(Bytes, MixedFieldsComeBackInOrder) {
   out.fixed64(0x0123456789abcdef);
   out.bytes("");
   out.bytes(std::string_view("a\0b", 3));
+  out.bytes(std::string(300, 'x'));
   out.zigzag(-5);
   ByteReader in(bytes);
   EXPECT_EQ(in.byte(), 0xff);
   EXPECT_EQ(in.fixed64(), 0x0123456789abcdefu);
   EXPECT_EQ(in.bytes(), "");
   EXPECT_EQ(in.bytes(), std::string_view("a\0b", 3));
+  EXPECT_EQ(in.bytes(), std::string(300, 'x'));
   EXPECT_EQ(in.zigzag(), -5);
   EXPECT_TRUE(in.done());
 }

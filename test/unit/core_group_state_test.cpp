@@ -179,6 +179,11 @@ TEST(Extreme, OrdersFloatsWithNanLast) {
       EXPECT_EQ(greatest.states().extreme(greatest.group(), 0).integer,
                 bits_of(ordered[std::max(i, j)]));
     }
+  // A NaN with its sign set is a NaN all the same.
+  Single least(spec(AggregateKind::kMin, ValueForm::kFloat));
+  least.states().add_extreme(least.group(), 0, real(std::copysign(NAN, -1)), nullptr);
+  least.states().add_extreme(least.group(), 0, real(-1.5), nullptr);
+  EXPECT_EQ(least.states().extreme(least.group(), 0).integer, bits_of(-1.5));
 }
 
 TEST(Extreme, OrdersTextByItsComparisonThenByItsBytes) {
@@ -298,6 +303,27 @@ TEST(Position, LongerAndShorterValuesTakeTheirTurns) {
     value.assign(value.size(), '?');
     const PositionState& state = one.states().position(one.group(), 0);
     ASSERT_EQ(std::string(state.bytes == nullptr ? "" : state.bytes, state.length), wanted);
+  }
+}
+
+TEST(Position, AGrowingValueLeavesItsNeighboursAlone) {
+  for (AggregateKind kind : {AggregateKind::kLast, AggregateKind::kMax}) {
+    GroupTable table({spec(kind, ValueForm::kBytes)});
+    const auto add = [&](int64_t time, const std::string& key, const std::string& value) {
+      char* group = table.at(static_cast<uint64_t>(key[0]), 0, key).states();
+      if (kind == AggregateKind::kLast)
+        table.states().add_position(group, 0, time, {}, text(value));
+      else
+        table.states().add_extreme(group, 0, text(value), nullptr);
+    };
+    add(1, "a", "a");
+    add(1, "b", "untouched");
+    for (size_t length : {5, 17, 40, 300})
+      add(static_cast<int64_t>(length), "a", std::string(length, 'x'));
+    const std::string b = encoded(table.states(), table.at('b', 0, "b").states(), 0);
+    EXPECT_TRUE(b.ends_with("untouched")) << b;
+    const std::string a = encoded(table.states(), table.at('a', 0, "a").states(), 0);
+    EXPECT_TRUE(a.ends_with(std::string(300, 'x')));
   }
 }
 

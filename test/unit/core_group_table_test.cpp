@@ -68,6 +68,8 @@ TEST(GroupTable, GroupsComeInOrderOfBirthAndStatesAreAligned) {
     const std::string key = std::to_string(i);
     Group& group = table.at(hash_of(key), 0, key);
     ASSERT_EQ(reinterpret_cast<uintptr_t>(group.states()) % 16, 0u);
+    ASSERT_EQ(reinterpret_cast<uintptr_t>(&table.states().extreme(group.states(), 1)) % 16, 0u);
+    ASSERT_EQ(reinterpret_cast<uintptr_t>(&table.states().sum(group.states(), 3)) % 16, 0u);
   }
   for (size_t i = 0; i < 500; ++i) ASSERT_EQ(table.groups()[i]->key(), std::to_string(i));
 }

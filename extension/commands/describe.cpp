@@ -75,7 +75,7 @@ GLOBALMART_FUNCTION(globalmart_describe_rollup) {
     relations = lappend_oid(relations, static_cast<plan::Input*>(lfirst(each))->relation);
   const WindowShape& window = definition->window;
   const bool session = window.kind == WindowKind::kSession;
-  Datum values[20] = {
+  Datum values[21] = {
       oid_array(relations),
       CStringGetTextDatum(kind_name(window.kind)),
       Int64GetDatum(window.width),
@@ -96,9 +96,10 @@ GLOBALMART_FUNCTION(globalmart_describe_rollup) {
       CStringGetTextDatum(plan::deparse_over_groups(definition, version_id, true)),
       CStringGetTextDatum(plan::deparse_window_list(definition, version_id)),
       CStringGetTextDatum(plan::deparse_batch(definition, rollup)),
+      CStringGetTextDatum(plan::deparse_batch_windows(definition, rollup)),
   };
-  bool nulls[20] = {};
-  if (type->natts != 20) elog(ERROR, "describe_rollup has another row type than its code");
+  bool nulls[21] = {};
+  if (type->natts != 21) elog(ERROR, "describe_rollup has another row type than its code");
   return HeapTupleGetDatum(heap_form_tuple(type, values, nulls));
 }
 

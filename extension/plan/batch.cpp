@@ -216,15 +216,12 @@ void sessionize(const Definition* definition, Query* inner, const store::Stream*
                     bounds));
 }
 
-}  // namespace
-
-char* deparse_batch(const Definition* definition, const char* rollup) {
-  auto* top = static_cast<Query*>(copyObjectImpl(definition->outline->top));
-  Query* inner = innermost(definition->outline, top);
+// Turns the innermost query into one over the raw rows that count, within the bounds.
+void read_raw_rows(const Definition* definition, Query* inner, const char* rollup) {
   if (definition->window.kind == WindowKind::kSession) {
     const auto* input = cell<Input>(definition->inputs, 0);
     sessionize(definition, inner, store::find_stream(input->relation), rollup);
-    return pg_get_querydef(top, false);
+    return;
   }
   RangeTblEntry* source = rt_fetch(definition->outline->source, inner->rtable);
   const bool hop = definition->window.kind == WindowKind::kHop;
@@ -265,7 +262,31 @@ char* deparse_batch(const Definition* definition, const char* rollup) {
   }
   inner->jointree->quals = make_and_qual(inner->jointree->quals,
                                          window_bounds(definition->outline->window_varno, false));
+}
+
+}  // namespace
+
+char* deparse_batch(const Definition* definition, const char* rollup) {
+  auto* top = static_cast<Query*>(copyObjectImpl(definition->outline->top));
+  read_raw_rows(definition, innermost(definition->outline, top), rollup);
   return pg_get_querydef(top, false);
+}
+
+char* deparse_batch_windows(const Definition* definition, const char* rollup) {
+  auto* top = static_cast<Query*>(copyObjectImpl(definition->outline->top));
+  Query* inner = innermost(definition->outline, top);
+  const char* column = nullptr;
+  ListCell* each;
+  foreach (each, inner->targetList) {
+    auto* entry = lfirst_node(TargetEntry, each);
+    if (!entry->resjunk &&
+        window_column(definition->outline, reinterpret_cast<Node*>(entry->expr)) == 2)
+      column = quote_identifier(entry->resname);
+  }
+  if (column == nullptr) elog(ERROR, "the innermost query does not give its window_end");
+  read_raw_rows(definition, inner, rollup);
+  return psprintf("SELECT DISTINCT w.%s AS window_end FROM (%s) AS w", column,
+                  pg_get_querydef(inner, false));
 }
 
 }  // namespace globalmart::plan

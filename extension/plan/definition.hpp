@@ -67,4 +67,8 @@ char* deparse_window_list(const Definition* definition, int version_id);
 // live_until), without the rows that were late for `rollup`.
 char* deparse_batch(const Definition* definition, const char* rollup);
 
+// The ends of the windows that the innermost query of deparse_batch has groups in, with the same
+// parameters.
+char* deparse_batch_windows(const Definition* definition, const char* rollup);
+
 }  // namespace globalmart::plan

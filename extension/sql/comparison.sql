@@ -2,18 +2,18 @@
 -- windows that the stream never saw.
 
 CREATE FUNCTION globalmart.batch_parts(rollup text)
-RETURNS TABLE (version_id int, query text, columns text[], clock_columns text[], per_window boolean,
+RETURNS TABLE (version_id int, query text, window_query text, columns text[], clock_columns text[], per_window boolean,
                window_kind text, width interval, slide interval, window_offset interval,
                live_from timestamptz, live_until timestamptz, first_version boolean,
                merged_until timestamptz, backfilled_until timestamptz)
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT v.version_id, (globalmart.describe_rollup(v.query, v.version_id, v.rollup)).batch_query,
-         v.columns, v.clock_columns, v.per_window, v.window_kind,
+  SELECT v.version_id, d.batch_query, d.batch_window_query, v.columns, v.clock_columns, v.per_window, v.window_kind,
          make_interval(secs => v.width / 1e6), make_interval(secs => v.slide / 1e6), make_interval(secs => v.window_offset / 1e6),
          v.live_from, v.live_until,
          NOT EXISTS (SELECT FROM globalmart.rollup_versions AS o WHERE o.rollup = v.rollup AND o.version_id < v.version_id),
          p.merged_until, p.backfilled_until
-  FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS p USING (version_id)
+  FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS p USING (version_id),
+    LATERAL globalmart.describe_rollup(v.query, v.version_id, v.rollup) AS d
   WHERE v.rollup = batch_parts.rollup
   ORDER BY v.version_id
 $$;
@@ -47,8 +47,11 @@ BEGIN
   FOR part IN SELECT * FROM globalmart.batch_parts(batch_query.rollup) LOOP
     until := COALESCE(ended_until, part.merged_until);
     after := greatest(ended_after, CASE WHEN part.window_kind = 'session' THEN '-infinity' ELSE part.live_from END);
-    made := COALESCE(made || E'\nUNION ALL\n', '') || '(' || globalmart.bound_batch_query(part.query, after, until,
-      part.live_from, CASE WHEN part.live_until = 'infinity' THEN 'infinity' ELSE part.live_until END) || ')';
+    made := COALESCE(made || E'\nUNION ALL\n', '') || '(' || globalmart.bound_batch_query(
+      CASE WHEN part.per_window
+           THEN globalmart.each_window_query(globalmart.bound_batch_query(part.window_query, after, until, part.live_from, part.live_until), part.query)
+           ELSE part.query END, after, until,
+      part.live_from, part.live_until) || ')';
   END LOOP;
   RETURN made;
 END
@@ -56,32 +59,28 @@ $$;
 COMMENT ON FUNCTION globalmart.batch_query(text, timestamptz, timestamptz) IS
   'SQL over the raw rows that gives the rollup''s rows for windows with ended_after < window_end <= ended_until (by default all that are closed); for sessions by gaps between events';
 
--- The windows of a version that a comparison looks at, one after another where the query must see one
--- window at a time, else all at once.
-CREATE FUNCTION globalmart.comparison_spans(part_per_window boolean, relation text, ended_after timestamptz, ended_until timestamptz,
-                                            width interval, slide interval, events_from timestamptz, events_until timestamptz)
-RETURNS TABLE (span_after timestamptz, span_until timestamptz)
+-- The windows of a version to look at: all at once, or one after another where the query must see one window
+-- at a time. Then only events of that window are read.
+CREATE FUNCTION globalmart.comparison_spans(part_per_window boolean, window_query text, window_kind text, width interval,
+                                            ended_after timestamptz, ended_until timestamptz, events_from timestamptz, events_until timestamptz)
+RETURNS TABLE (span_after timestamptz, span_until timestamptz, span_from timestamptz, span_to timestamptz)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-  first_end timestamptz;
 BEGIN
   IF NOT part_per_window THEN
-    RETURN QUERY SELECT ended_after, ended_until;
-    RETURN;
+    RETURN QUERY SELECT ended_after, ended_until, events_from, events_until;
+  ELSIF window_kind = 'session' THEN
+    RETURN QUERY EXECUTE format('SELECT w.window_end - interval ''1 microsecond'', w.window_end, $3, $4 FROM (%s) AS w ORDER BY 2', window_query)
+      USING ended_after, ended_until, events_from, events_until;
+  ELSE
+    RETURN QUERY EXECUTE format(
+      'SELECT w.window_end - interval ''1 microsecond'', w.window_end, w.window_end - $5, w.window_end - $5 + interval ''1 microsecond'' '
+      'FROM (%s) AS w ORDER BY 2', window_query)
+      USING ended_after, ended_until, events_from, events_until, width;
   END IF;
-  EXECUTE format('SELECT min(t.event_time) FROM %s AS t WHERE t.event_time >= $1', relation) INTO first_end
-    USING greatest(events_from, CASE WHEN ended_after = '-infinity' THEN '-infinity' ELSE ended_after - width END);
-  IF first_end IS NULL OR ended_until = '-infinity' THEN
-    RETURN;
-  END IF;
-  RETURN QUERY
-    SELECT e - interval '1 microsecond', e
-    FROM generate_series(globalmart.window_floor(first_end, slide) + slide, ended_until + slide, slide) AS g(e)
-    WHERE e > ended_after AND e <= ended_until;
 END
 $$;
-COMMENT ON FUNCTION globalmart.comparison_spans(boolean, text, timestamptz, timestamptz, interval, interval, timestamptz, timestamptz) IS
-  'Spans of window ends to compare at a time';
+COMMENT ON FUNCTION globalmart.comparison_spans(boolean, text, text, interval, timestamptz, timestamptz, timestamptz, timestamptz) IS
+  'Spans of window ends to compare at a time, and of the window starts in them';
 
 CREATE FUNCTION globalmart.verify(name text, "from" timestamptz DEFAULT NULL, "to" timestamptz DEFAULT NULL)
 RETURNS TABLE (difference text, row_data jsonb)
@@ -109,8 +108,11 @@ BEGIN
       -- An earliest event is no bound: only what is dropped can be missing.
       PERFORM globalmart.require_raw_rows(source.stream, after, until);
     END LOOP;
-    FOR span IN SELECT * FROM globalmart.comparison_spans(part.per_window, source.relation, after, until, part.width, part.slide,
-                                                          part.live_from, part.live_until) LOOP
+    FOR span IN SELECT * FROM globalmart.comparison_spans(
+      part.per_window,
+      format('%s UNION SELECT q.window_end FROM globalmart.%I AS q WHERE q.window_end > $1 AND q.window_end <= $2 '
+             'AND q.window_start >= $3 AND q.window_start < $4', part.window_query, verify.name),
+      part.window_kind, part.width, after, until, part.live_from, part.live_until) LOOP
       RETURN QUERY EXECUTE format(
         'WITH closed AS (SELECT %1$s FROM globalmart.%2$I AS q WHERE q.window_end > $1 AND q.window_end <= $2 '
         '                AND q.window_start >= $3 AND q.window_start < $4), '
@@ -119,7 +121,7 @@ BEGIN
         'UNION ALL '
         'SELECT ''only in the batch'', to_jsonb(d) FROM (TABLE batch EXCEPT ALL TABLE closed) AS d',
         compared, verify.name, part.query)
-        USING span.span_after, span.span_until, part.live_from, part.live_until;
+        USING span.span_after, span.span_until, span.span_from, span.span_to;
     END LOOP;
   END LOOP;
 END
@@ -155,7 +157,6 @@ DECLARE
   part record;
   target timestamptz;
   columns text;
-  source record;
   span record;
   more bigint;
   filled bigint := 0;
@@ -168,13 +169,10 @@ BEGIN
   END IF;
   SELECT string_agg(quote_ident(c), ', ' ORDER BY n) INTO columns FROM unnest(part.columns) WITH ORDINALITY AS u(c, n);
   PERFORM globalmart.set_processing_time(globalmart.clock());
-  SELECT s.relation::text AS relation INTO source FROM globalmart.streams AS s, globalmart.rollup_versions AS v
-  WHERE v.version_id = part.version_id AND s.relation = ANY ((globalmart.describe_rollup(v.query)).relations) LIMIT 1;
-  FOR span IN SELECT * FROM globalmart.comparison_spans(part.per_window, source.relation, state.filled_until, target,
-                                                        part.width, part.slide, '-infinity', part.live_from) LOOP
+  FOR span IN SELECT * FROM globalmart.comparison_spans(part.per_window, part.window_query, part.window_kind, part.width,
+                                                        state.filled_until, target, '-infinity', part.live_from) LOOP
     EXECUTE format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, globalmart.processing_time() FROM (%s) AS q', backfill_step.name, columns, part.query)
-      USING span.span_after, span.span_until, '-infinity'::timestamptz,
-          part.live_from;
+      USING span.span_after, span.span_until, span.span_from, span.span_to;
     GET DIAGNOSTICS more = ROW_COUNT;
     filled := filled + more;
   END LOOP;

@@ -21,7 +21,8 @@ CREATE TYPE globalmart.rollup_description AS (
   close_query          text,
   live_query           text,
   window_query         text,
-  batch_query          text
+  batch_query          text,
+  batch_window_query   text
 );
 COMMENT ON TYPE globalmart.rollup_description IS 'What the compiler reads off a rollup''s query';
 
@@ -303,6 +304,23 @@ $$;
 COMMENT ON FUNCTION globalmart.create_rollup_table(text, text[], text[], text[], boolean, text[]) IS
   'Makes the table of a rollup or detector';
 
+-- A query that looks across the groups of a window is run for one window at a time.
+CREATE FUNCTION globalmart.each_window_query(window_query text, query text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT format('SELECT each_row.* FROM (%s) AS each_window CROSS JOIN LATERAL (%s) AS each_row', window_query,
+    regexp_replace(regexp_replace(query,
+      '\$1(?!\d)', '(each_window.window_end - interval ''1 microsecond'')', 'g'),
+      '\$2(?!\d)', 'each_window.window_end', 'g'))
+$$;
+COMMENT ON FUNCTION globalmart.each_window_query(text, text) IS
+  'SQL that runs a query with parameters $1 < window_end <= $2 for each window_end that another query gives';
+
+CREATE FUNCTION globalmart.open_window_query(window_query text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT 'SELECT DISTINCT w.window_end FROM (' || regexp_replace(window_query, '\$[12](?!\d)', 'NULL::timestamptz', 'g') || ') AS w'
+$$;
+COMMENT ON FUNCTION globalmart.open_window_query(text) IS 'The ends of the windows that a rollup has open';
+
 CREATE FUNCTION globalmart.create_live_view(name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -322,7 +340,9 @@ BEGIN
   WHERE a.attrelid = pg_catalog.format('globalmart.%I', name)::regclass AND a.attnum > 0 AND NOT a.attisdropped;
   SELECT pg_catalog.string_agg(
            pg_catalog.format(' UNION ALL SELECT %s, ''open''::text FROM (%s) AS q', selected,
-                             (globalmart.describe_rollup(v.query, v.version_id, v.rollup)).live_query),
+                             CASE WHEN v.per_window
+                                  THEN globalmart.each_window_query(globalmart.open_window_query(v.window_query), v.close_query)
+                                  ELSE (globalmart.describe_rollup(v.query, v.version_id, v.rollup)).live_query END),
            '' ORDER BY v.version_id)
     INTO open_parts
   FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS p USING (version_id)

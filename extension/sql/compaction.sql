@@ -36,16 +36,26 @@ DECLARE
   d record;
   p record;
 BEGIN
-  FOR d IN SELECT o.domain FROM globalmart.domains AS o WHERE o.draining ORDER BY o.domain LOOP
-    -- No publication while this runs, and none that is not merged: partials lose their stamps.
+  FOR d IN SELECT o.domain, o.generation FROM globalmart.domains AS o WHERE o.draining ORDER BY o.domain LOOP
+    -- No publication while this runs, and none that is about to be merged: partials lose their stamps.
     PERFORM FROM globalmart.close_counter FOR UPDATE;
     PERFORM FROM globalmart.domains AS o WHERE o.domain = d.domain AND o.draining FOR UPDATE;
     IF NOT FOUND OR EXISTS (SELECT FROM globalmart.rollup_progress AS g
-                            WHERE g.domain = d.domain AND g.merged_until < g.closed_until) THEN
+                            JOIN globalmart.rollup_versions AS v USING (version_id)
+                            JOIN globalmart.rollup_catalog AS c ON c.name = v.rollup
+                            WHERE g.domain = d.domain AND g.merged_until < g.closed_until AND c.state = 'live') THEN
       CONTINUE;
     END IF;
-    FOR p IN SELECT a.plan_id FROM globalmart.partial_plans AS a WHERE a.domain = d.domain ORDER BY a.plan_id LOOP
-      PERFORM globalmart.compact_plan(d.domain, p.plan_id);
+    FOR p IN SELECT a.plan_id, EXISTS (SELECT FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS g USING (version_id)
+                                       WHERE v.plan_id = a.plan_id AND g.merged_until < g.closed_until) AS needs_stamps
+             FROM globalmart.partial_plans AS a WHERE a.domain = d.domain ORDER BY a.plan_id LOOP
+      IF p.needs_stamps THEN
+        -- A rollup that failed or was paused between publication and merge: it will ask what came before.
+        EXECUTE format('INSERT INTO globalmart.partial_log_%1$s_%2$s SELECT * FROM globalmart.partial_log_%1$s_%3$s WHERE plan_id = $1',
+                       d.domain, d.generation, 1 - d.generation) USING p.plan_id;
+      ELSE
+        PERFORM globalmart.compact_plan(d.domain, p.plan_id);
+      END IF;
     END LOOP;
     UPDATE globalmart.domains AS o SET draining = false, retired_by = pg_current_xact_id() WHERE o.domain = d.domain;
   END LOOP;

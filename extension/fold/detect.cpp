@@ -1,6 +1,8 @@
 #include "fold/detect.hpp"
 
 #include <cstring>
+#include <string>
+#include <unordered_map>
 
 #include "pg/entry.hpp"
 #include "store/clock.hpp"
@@ -15,18 +17,47 @@ namespace {
 
 const char* const kMatches = "globalmart_matched";
 
+struct Source {
+  int32_t kafka_partition;
+  int64_t kafka_offset;
+  TimestampTz received_at;
+};
+
 // The rows whose detection is being inserted; NULL outside of an insertion.
 struct Detected {
   const Program* program;
   Tuplestorestate* rows;
+  // By event id; filled when a detector's row is late, which is rare.
+  std::unordered_map<std::string, Source> sources;
 };
-const Detected* current = nullptr;
+Detected* current = nullptr;
+
+void read_sources(Detected& detected) {
+  const store::Stream& stream = *detected.program->stream;
+  Relation root = RelationIdGetRelation(stream.relation);
+  TupleTableSlot* slot = MakeSingleTupleTableSlot(RelationGetDescr(root), &TTSOpsMinimalTuple);
+  const int pointer = tuplestore_alloc_read_pointer(detected.rows, 0);
+  tuplestore_select_read_pointer(detected.rows, pointer);
+  tuplestore_rescan(detected.rows);
+  while (tuplestore_gettupleslot(detected.rows, true, false, slot)) {
+    bool null;
+    const Datum id = slot_getattr(slot, stream.id_column, &null);
+    if (null) continue;
+    const Source source = {DatumGetInt32(slot_getattr(slot, stream.partition_column, &null)),
+                           DatumGetInt64(slot_getattr(slot, stream.offset_column, &null)),
+                           DatumGetTimestampTz(slot_getattr(slot, stream.received_column, &null))};
+    detected.sources.try_emplace(
+        std::string(reinterpret_cast<const char*>(DatumGetUUIDP(id)), sizeof(pg_uuid_t)), source);
+  }
+  ExecDropSingleTupleTableSlot(slot);
+  RelationClose(root);
+}
 
 // Names the rows at hand, and the time of detection, for as long as the insertion runs.
 class Detection {
  public:
   Detection(const Program& program, const Detector& detector)
-      : detected_{&program, detector.matches}, outer_(current) {
+      : detected_{&program, detector.matches, {}}, outer_(current) {
     current = &detected_;
     store::set_processing_time(store::clock_now());
   }
@@ -39,7 +70,7 @@ class Detection {
 
  private:
   Detected detected_;
-  const Detected* outer_;
+  Detected* outer_;
 };
 
 void insert_matches(const Program& program, const Detector& detector) {
@@ -66,31 +97,26 @@ void run_detectors(Program& program) {
   for (Detector& detector : program.detectors) {
     if (detector.match_count == 0) continue;
     const Detection detection(program, detector);
-    pg::guarded([&] { insert_matches(program, detector); });
+    pg::guarded([&] {
+      insert_matches(program, detector);
+      // Above work_mem the rows are in a file, which only this closes.
+      tuplestore_end(detector.matches);
+    });
+    detector.matches = nullptr;
   }
 }
 
 const char* source_of_detected(LateRow& row, const char* topic) {
   if (current == nullptr || current->program->stream->partition_column == 0) return topic;
-  const store::Stream& stream = *current->program->stream;
-  Relation root = RelationIdGetRelation(stream.relation);
-  TupleTableSlot* slot = MakeSingleTupleTableSlot(RelationGetDescr(root), &TTSOpsMinimalTuple);
-  const int pointer = tuplestore_alloc_read_pointer(current->rows, 0);
-  tuplestore_select_read_pointer(current->rows, pointer);
-  tuplestore_rescan(current->rows);
-  while (tuplestore_gettupleslot(current->rows, true, false, slot)) {
-    bool null;
-    const Datum id = slot_getattr(slot, stream.id_column, &null);
-    if (null || memcmp(DatumGetUUIDP(id), &row.event_id, sizeof(pg_uuid_t)) != 0) continue;
-    row.kafka_partition = DatumGetInt32(slot_getattr(slot, stream.partition_column, &null));
-    row.kafka_offset = DatumGetInt64(slot_getattr(slot, stream.offset_column, &null));
-    row.received_at = DatumGetTimestampTz(slot_getattr(slot, stream.received_column, &null));
-    topic = stream.topic == nullptr ? topic : stream.topic;
-    break;
-  }
-  ExecDropSingleTupleTableSlot(slot);
-  RelationClose(root);
-  return topic;
+  if (current->sources.empty()) read_sources(*current);
+  const auto found = current->sources.find(
+      std::string(reinterpret_cast<const char*>(&row.event_id), sizeof(pg_uuid_t)));
+  if (found == current->sources.end()) return topic;
+  row.kafka_partition = found->second.kafka_partition;
+  row.kafka_offset = found->second.kafka_offset;
+  row.received_at = found->second.received_at;
+  const char* source_topic = current->program->stream->topic;
+  return source_topic == nullptr ? topic : source_topic;
 }
 
 const char* domain_of(const char* stream, Oid relation) {

@@ -4,6 +4,7 @@ CREATE EXTENSION IF NOT EXISTS globalmart;
 RESET client_min_messages;
 SET TimeZone = 'UTC';
 SET DateStyle = 'ISO';
+SET IntervalStyle = 'postgres';
 \set VERBOSITY terse
 
 --

@@ -49,6 +49,8 @@ TEST(GroupTable, TellsKeysOfOneHashApart) {
   EXPECT_EQ(groups.size(), 1000u);
   EXPECT_NE(&table.at(42, 7, "1"), &table.at(42, 8, "1"));
   EXPECT_EQ(&table.at(42, 7, ""), &table.at(42, 7, ""));
+  // Hash and slice that meet in the mixed hash are still two groups.
+  EXPECT_NE(&table.at(42 ^ 7, 7, "k"), &table.at(42 ^ 8, 8, "k"));
 }
 
 TEST(GroupTable, KeepsItsOwnCopyOfAKey) {

@@ -197,6 +197,7 @@ DECLARE
   watermark timestamptz;
   last_end timestamptz;
   next_until timestamptz;
+  filled timestamptz;
   unit interval;
 BEGIN
   PERFORM globalmart.require_owner();
@@ -206,9 +207,9 @@ BEGIN
     RAISE NOTICE 'rollup % has been live from its first event: there is nothing to fill', backfill_begin.name;
     RETURN NULL;
   END IF;
-  FOR source IN SELECT s.stream, s.relation::text AS relation FROM globalmart.streams AS s
+  FOR source IN SELECT s.relation::text AS relation, s.time_column FROM globalmart.streams AS s
                 WHERE s.relation = ANY ((globalmart.describe_rollup(rollup.query)).relations) LOOP
-    EXECUTE format('SELECT min(t.event_time) FROM %s AS t', source.relation) INTO oldest;
+    EXECUTE format('SELECT min(t.%I) FROM %s AS t', source.time_column, source.relation) INTO oldest;
     first_event := least(first_event, oldest);
   END LOOP;
   -- Only windows that the watermark has passed: younger ones would be filled too early.
@@ -221,7 +222,16 @@ BEGIN
   VALUES (backfill_begin.name, first_event, first_event - interval '1 microsecond', last_end)
   ON CONFLICT DO NOTHING;
   unit := greatest(step, part.width);
-  SELECT least(b.filled_until + unit, last_end, watermark) INTO next_until FROM globalmart.backfills AS b WHERE b.rollup = backfill_begin.name;
+  SELECT b.filled_until INTO filled FROM globalmart.backfills AS b WHERE b.rollup = backfill_begin.name;
+  -- A stretch without events is passed over in one step: on to the next event.
+  next_until := NULL;
+  FOR source IN SELECT s.relation::text AS relation, s.time_column FROM globalmart.streams AS s
+                WHERE s.relation = ANY ((globalmart.describe_rollup(rollup.query)).relations) LOOP
+    EXECUTE format('SELECT min(t.%I) FROM %s AS t WHERE t.%I > $1', source.time_column, source.relation, source.time_column)
+      INTO oldest USING filled - part.width;
+    next_until := least(next_until, oldest);
+  END LOOP;
+  next_until := least(greatest(filled, coalesce(next_until, last_end)) + unit, last_end, watermark);
   IF part.window_kind <> 'session' THEN
     next_until := globalmart.closable_until(next_until, part.window_kind, (extract(epoch FROM part.width) * 1e6)::bigint,
       (extract(epoch FROM part.slide) * 1e6)::bigint, (extract(epoch FROM part.window_offset) * 1e6)::bigint);

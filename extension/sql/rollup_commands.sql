@@ -171,6 +171,13 @@ BEGIN
       MESSAGE = pg_catalog.format('%s has no uuid column %I', create_stream.relation, create_stream.id_column),
       HINT = 'A stream needs an event id.';
   END IF;
+  IF NOT has_offsets AND NOT EXISTS (SELECT FROM globalmart.rollup_catalog AS c WHERE c.name = create_stream.name AND c.kind = 'detector') THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = pg_catalog.format('%s has no columns kafka_partition, kafka_offset and received_at', create_stream.relation),
+      DETAIL = 'Without them its rows could not move the watermark, and no window would close.',
+      HINT = pg_catalog.format('ALTER TABLE %s ADD received_at timestamptz NOT NULL DEFAULT globalmart.clock(), '
+        'ADD kafka_partition int NOT NULL DEFAULT -1, ADD kafka_offset bigint NOT NULL DEFAULT nextval(''globalmart.sql_row_offset'')', create_stream.relation);
+  END IF;
   PERFORM globalmart.exclude_folds(create_stream.domain, 10000);
   INSERT INTO globalmart.streams AS s (stream, domain, topic, relation, time_column, id_column, line_column, has_offsets)
   VALUES (create_stream.name, create_stream.domain, create_stream.topic, create_stream.relation,

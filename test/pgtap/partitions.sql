@@ -1,7 +1,7 @@
 -- Day partitions: made ahead and on demand, and refused politely.
 SET globalmart.now = '2026-11-24 23:30:00+00';
 SET TimeZone = 'Asia/Tokyo';
-SELECT plan(42);
+SELECT plan(43);
 
 SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'a day is made on demand');
 SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'and found the second time');
@@ -71,7 +71,10 @@ SELECT globalmart.create_rollup('clicks_a_page', 'SELECT window_start, window_en
 INSERT INTO globalmart.clicks_p20261204 (event_time, click_id, page) VALUES ('2026-12-04 00:00+00', gen_random_uuid(), '/');
 INSERT INTO globalmart.clicks (event_time, click_id, page) VALUES ('2026-12-04 00:00+00', gen_random_uuid(), '/'), ('2026-12-03 23:59+00', gen_random_uuid(), '/');
 SELECT is((SELECT sum(n) FROM globalmart.clicks_a_page_live), 3::numeric, 'whose rows are folded');
-CREATE TABLE globalmart.hashed (event_time timestamptz NOT NULL, id uuid NOT NULL) PARTITION BY HASH (id);
+CREATE TABLE globalmart.bare (event_time timestamptz NOT NULL, id uuid NOT NULL);
+SELECT throws_ok($$SELECT globalmart.create_stream('bare', 'globalmart.bare', 'clicks', NULL, 'event_time', 'id')$$, '22023', NULL, 'a table whose rows could not move the watermark is refused');
+CREATE TABLE globalmart.hashed (event_time timestamptz NOT NULL, id uuid NOT NULL, received_at timestamptz NOT NULL DEFAULT globalmart.clock(),
+  kafka_partition int NOT NULL DEFAULT -1, kafka_offset bigint NOT NULL DEFAULT nextval('globalmart.sql_row_offset')) PARTITION BY HASH (id);
 SELECT globalmart.create_stream('hashed', 'globalmart.hashed', 'clicks', NULL, 'event_time', 'id');
 SELECT is(globalmart.make_partition('hashed', '2026-12-04'), 'hashed', 'a table that is partitioned otherwise is left alone');
 CALL globalmart.maintain_partitions();

@@ -17,9 +17,7 @@ using std::chrono::seconds;
 constexpr auto kRound = std::chrono::milliseconds(1000);
 constexpr auto kReport = seconds(1);
 constexpr auto kCompaction = seconds(15);
-constexpr auto kHorizon = seconds(60);
-// A partition that has been at its end for this long does not hold the memory of ids.
-constexpr auto kIdle = seconds(300);
+constexpr auto kForgetting = seconds(5);
 // Closing may lag behind the watermark by as much before an id is forgotten too early.
 constexpr Micros kClosingLag = 600 * kMicrosPerSecond;
 
@@ -150,13 +148,6 @@ void Closer::round() {
     last_compaction_ = now;
     connection_.execute("CALL globalmart.compact_partials()");
   }
-  if (now - last_horizon_ >= kHorizon) {
-    last_horizon_ = now;
-    const Rows rows = connection_.query(
-        "SELECT (extract(epoch FROM globalmart.dedup_horizon()) * 1000000)::bigint");
-    horizon_known_ = rows.size() == 1 && !rows.is_null(0, 0);
-    if (horizon_known_) horizon_ = rows.integer(0, 0);
-  }
   forget_ids();
 }
 
@@ -188,11 +179,23 @@ void Closer::report_partitions() {
   last_report_ = now;
 }
 
+// An id may go once every window of its event is closed. What closes windows is the watermark of all
+// partitions, those of other bridges included, and only the database knows that.
 void Closer::forget_ids() {
-  if (!horizon_known_) return;
-  for (uint32_t topic = 0; topic < shared_.profile.topics.size(); ++topic) {
-    const std::optional<Micros> reached = shared_.ownership.reached(topic, kIdle);
-    if (reached) shared_.dedup.forget_before(topic, *reached - horizon_ - kClosingLag);
+  const auto now = std::chrono::steady_clock::now();
+  if (now - last_forgetting_ < kForgetting) return;
+  last_forgetting_ = now;
+  for (size_t topic = 0; topic < shared_.profile.topics.size(); ++topic) {
+    const TopicPlan& plan = shared_.profile.topics[topic];
+    if (plan.id < 0) continue;
+    const std::vector<std::optional<std::string>> parameters = {plan.streams.front().stream};
+    const Rows rows = connection_.query(
+        "SELECT (extract(epoch FROM globalmart.watermark($1::text) - globalmart.dedup_horizon())"
+        " * 1000000)::bigint",
+        parameters);
+    if (rows.size() == 1 && !rows.is_null(0, 0)) {
+      shared_.dedup.forget_before(topic, rows.integer(0, 0) - kClosingLag);
+    }
   }
 }
 

@@ -39,9 +39,7 @@ class Closer {
   uint64_t reported_version_ = 0;
   std::chrono::steady_clock::time_point last_report_{};
   std::chrono::steady_clock::time_point last_compaction_{};
-  std::chrono::steady_clock::time_point last_horizon_{};
-  Micros horizon_ = 0;
-  bool horizon_known_ = false;
+  std::chrono::steady_clock::time_point last_forgetting_{};
   int number_ = 0;  // of this process among the bridges of its group; 0: none yet
 };
 

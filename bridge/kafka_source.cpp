@@ -166,9 +166,11 @@ void KafkaSource::on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t error,
     }
     std::sort(places.begin(), places.end());
     self->assignment_ = std::move(places);
+    self->assign_due_ = true;
     return;
   }
   self->assignment_.reset();
+  self->assign_due_ = false;
   if (self->revoked_) self->revoked_();
   rd_kafka_assign(client, nullptr);
 }
@@ -186,6 +188,7 @@ void KafkaSource::assign(const std::vector<StartOffset>& starts) {
                                       start.place.partition)
         ->offset = start.offset;
   }
+  assign_due_ = false;
   if (const auto error = rd_kafka_assign(client_.get(), list.get())) {
     throw KafkaError(std::string("cannot assign partitions: ") + rd_kafka_err2str(error));
   }
@@ -333,6 +336,11 @@ void KafkaSource::leave_group() {
   const auto deadline = steady_clock::now() + kLeavePatience;
   // The partitions are given back from within consume; the group is told shortly after.
   for (bool assigned = true; steady_clock::now() < deadline;) {
+    if (assign_due_) {
+      // The group waits for an answer to what it assigned last.
+      assign_due_ = false;
+      rd_kafka_assign(client_.get(), nullptr);
+    }
     std::vector<KafkaMessage> dropped;
     consume(dropped, 1000, assigned ? 50 : 200);
     if (!assigned) return;

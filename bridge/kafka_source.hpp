@@ -114,6 +114,7 @@ class KafkaSource {
   std::unique_ptr<rd_kafka_queue_t, DestroyQueue> queue_;
   std::vector<rd_kafka_message_t*> raw_;
   std::optional<std::vector<PartitionId>> assignment_;
+  bool assign_due_ = false;  // the group has assigned, assign was not called yet
   uint64_t generation_ = 0;
   std::vector<std::pair<const rd_kafka_topic_t*, uint32_t>> known_topics_;
   bool closed_ = false;

@@ -1,7 +1,5 @@
 #include "bridge/ownership.hpp"
 
-#include <algorithm>
-
 namespace globalmart {
 
 void Ownership::add(PartitionId place, const PartitionStatus& status) {
@@ -20,12 +18,7 @@ void Ownership::committed(PartitionId place, const PartitionAdvance& advance) {
   const std::lock_guard lock(mutex_);
   const auto found = partitions_.find(place);
   if (found == partitions_.end()) return;
-  PartitionStatus& status = found->second;
-  status.next_offset = advance.next_offset;
-  if (advance.max_event_time && (!status.max_event_time ||
-                                 *advance.max_event_time > *status.max_event_time)) {
-    status.max_event_time = advance.max_event_time;
-  }
+  found->second.next_offset = advance.next_offset;
 }
 
 bool Ownership::set_at_end(PartitionId place, bool at_end) {
@@ -33,7 +26,6 @@ bool Ownership::set_at_end(PartitionId place, bool at_end) {
   const auto found = partitions_.find(place);
   if (found == partitions_.end() || found->second.at_end == at_end) return false;
   found->second.at_end = at_end;
-  if (at_end) found->second.at_end_since = std::chrono::steady_clock::now();
   ++version_;
   return true;
 }
@@ -52,19 +44,6 @@ std::map<PartitionId, PartitionStatus> Ownership::snapshot() const {
 uint64_t Ownership::version() const {
   const std::lock_guard lock(mutex_);
   return version_;
-}
-
-std::optional<Micros> Ownership::reached(uint32_t topic, std::chrono::seconds idle) const {
-  const std::lock_guard lock(mutex_);
-  const auto now = std::chrono::steady_clock::now();
-  std::optional<Micros> least;
-  for (const auto& [place, status] : partitions_) {
-    if (place.topic != topic) continue;
-    if (status.at_end && now - status.at_end_since >= idle) continue;
-    if (!status.max_event_time) return std::nullopt;
-    least = least ? std::min(*least, *status.max_event_time) : *status.max_event_time;
-  }
-  return least;
 }
 
 }  // namespace globalmart

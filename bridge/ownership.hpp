@@ -1,8 +1,7 @@
 // Which partitions this process owns, by which epoch, and how far they are: what the workers know
-// of their own partitions, laid open for the closer (heartbeats), the metrics and the memory of ids.
+// of their own partitions, laid open for the closer (heartbeats) and the metrics.
 #pragma once
 
-#include <chrono>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -17,9 +16,7 @@ namespace globalmart {
 struct PartitionStatus {
   int64_t epoch = 0;
   std::optional<int64_t> next_offset;      // committed; empty: never read
-  std::optional<Micros> max_event_time;    // greatest accepted by this process
   bool at_end = false;                     // all that the topic has is committed
-  std::chrono::steady_clock::time_point at_end_since{};
   int64_t end_offset = -1;                 // as the broker last said; -1: not known
 };
 
@@ -36,10 +33,6 @@ class Ownership {
   std::map<PartitionId, PartitionStatus> snapshot() const;
   // Changes whenever a partition comes, goes, or reaches or leaves its end.
   uint64_t version() const;
-
-  // The event time that all partitions of a topic have reached, those that have been at their end
-  // for `idle` left out; empty when that is not known.
-  std::optional<Micros> reached(uint32_t topic, std::chrono::seconds idle) const;
 
  private:
   mutable std::mutex mutex_;

@@ -121,7 +121,7 @@ bench: all
 	./bench/end_to_end.py $(BENCH_OPTIONS)
 
 format:
-	clang-format -i $(wildcard extension/*/*.cpp extension/*/*.hpp bridge/*.cpp bridge/*.hpp generator/*.cpp generator/*.hpp test/unit/*.cpp)
+	clang-format -i $(wildcard extension/*/*.cpp extension/*/*.hpp bridge/*.cpp bridge/*.hpp generator/*.cpp generator/*.hpp test/*/*.cpp test/*/*.hpp bench/*.cpp bench/*.hpp)
 lint:
 	LINT_FLAGS="$(STANDARD) -DNDEBUG -I. -Iextension -I$(shell $(PG_CONFIG) --includedir)" \
 	LINT_PG_FLAGS="-I$(shell $(PG_CONFIG) --includedir-server)" sh tools/lint

@@ -269,3 +269,36 @@ SELECT life_add('2026-11-20 11:50Z', '2026-11-20 11:59Z');
 CALL globalmart.close_windows();
 SELECT min(window_start), count(*) FROM globalmart.life;
 SELECT * FROM life_verified;
+
+--
+-- what a backend compiled is forgotten when it no longer holds: definitions that were rolled back and others made
+-- in their place, a table whose columns changed, an extension that was made anew
+--
+BEGIN;
+SELECT globalmart.create_rollup('life_undone', life_query('1 minute', 'upper(k) AS k, count(*) AS events', 'GROUP BY window_start, window_end, upper(k)'));
+INSERT INTO life_ev (event_time) VALUES ('2026-11-20 12:10Z');
+ROLLBACK;
+SELECT globalmart.create_rollup('life_made', life_query('1 minute', 'k || k AS k, count(*) AS events', 'GROUP BY window_start, window_end, k || k'));
+INSERT INTO life_ev (event_time) VALUES ('2026-11-20 12:10Z');
+SELECT window_start, k, events, state FROM globalmart.life_made_live;
+ALTER TABLE life_ev ADD COLUMN more text DEFAULT 'more';
+INSERT INTO life_ev (event_time) VALUES ('2026-11-20 12:10:10Z');
+ALTER TABLE life_ev DROP COLUMN more;
+INSERT INTO life_ev (event_time) VALUES ('2026-11-20 12:10:20Z');
+ALTER TABLE life_ev ALTER COLUMN n TYPE bigint;
+INSERT INTO life_ev (event_time) VALUES ('2026-11-20 12:10:30Z');
+SELECT window_start, k, events, state FROM globalmart.life_made_live;
+-- a type that a key cannot take over
+ALTER TABLE life_ev ALTER COLUMN k DROP DEFAULT, ALTER COLUMN k TYPE int USING 7;
+INSERT INTO life_ev (event_time, k) VALUES ('2026-11-20 12:10:40Z', 7);
+SELECT count(*) FROM life_ev WHERE event_time = '2026-11-20 12:10:40Z';
+SET client_min_messages = warning;
+DROP EXTENSION globalmart CASCADE;
+CREATE EXTENSION globalmart;
+RESET client_min_messages;
+ALTER TABLE life_empty ALTER COLUMN n TYPE text;
+ALTER TABLE life_empty ALTER COLUMN received_at SET DEFAULT now(), ALTER COLUMN kafka_offset SET DEFAULT 0;
+SELECT globalmart.create_stream('life_ev', 'life_empty', 'life', NULL, 'event_time', 'event_id');
+SELECT globalmart.create_rollup('life', replace(life_query('1 minute', 'n, count(*) AS events', 'GROUP BY window_start, window_end, n'), 'life_ev', 'life_empty'));
+INSERT INTO life_empty (event_time, n) VALUES ('2026-11-20 12:10Z', 'text');
+SELECT window_start, n, events, state FROM globalmart.life_live;

@@ -186,6 +186,9 @@ void Compiler::compile(const char* stream_name, Oid relation) {
     ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("\"%s\" is not a stream", stream_name),
             errhint("Register it with globalmart.create_stream."));
   const store::Stream& stream = *program_.stream;
+  Relation root = table_open(program_.stream->relation, AccessShareLock);
+  program_.row_type = CreateTupleDescCopyConstr(RelationGetDescr(root));
+  table_close(root, AccessShareLock);
   program_.expressions = CreateStandaloneExprContext();
   program_.last_column = std::max({stream.time_column, stream.id_column, stream.partition_column,
                                    stream.offset_column, stream.received_column});

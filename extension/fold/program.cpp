@@ -39,11 +39,25 @@ Program::~Program() {
   if (context != nullptr) MemoryContextDelete(context);
 }
 
+namespace {
+
+// Whether the stream's table still has the columns that the program was compiled for.
+bool has_same_columns(const Program& program) {
+  Relation root = RelationIdGetRelation(program.stream->relation);
+  if (root == nullptr) return false;
+  const bool same = equalTupleDescs(program.row_type, RelationGetDescr(root));
+  RelationClose(root);
+  return same;
+}
+
+}  // namespace
+
 Program& program_for(const char* stream, Oid relation, int64_t definition_version) {
   // One program a stream for the life of the backend.
   static std::unordered_map<std::string, std::unique_ptr<Program>> programs;
   std::unique_ptr<Program>& kept = programs[stream];
-  if (kept == nullptr || kept->definition_version != definition_version) {
+  if (kept == nullptr || kept->definition_version != definition_version ||
+      !has_same_columns(*kept)) {
     if (kept != nullptr && kept->busy)
       ereport(ERROR, errcode(ERRCODE_OBJECT_IN_USE),
               errmsg("the rollups of stream \"%s\" changed while its rows were folded", stream));

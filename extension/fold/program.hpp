@@ -112,6 +112,7 @@ struct Program {
   MemoryContext context = nullptr;  // holds the expressions
   int64_t definition_version = -1;
   store::Stream* stream = nullptr;
+  TupleDesc row_type = nullptr;  // of the stream's table when this was compiled
   ExprContext* expressions = nullptr;
   AttrNumber last_column = 0;
   std::vector<Condition> conditions;

@@ -96,7 +96,11 @@ COMMENT ON FUNCTION globalmart.require_owner() IS 'Raises unless the caller may 
 
 CREATE FUNCTION globalmart.definitions_changed(domain text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-  UPDATE globalmart.domains AS d SET definition_version = d.definition_version + 1 WHERE d.domain = $1
+  -- Numbers never come again, not after a rollback, nor for an extension that is made anew: a backend may have
+  -- compiled what was never committed.
+  UPDATE globalmart.domains AS d
+  SET definition_version = greatest(d.definition_version + 1, (1e6 * extract(epoch FROM clock_timestamp()))::bigint)
+  WHERE d.domain = $1
 $$;
 COMMENT ON FUNCTION globalmart.definitions_changed(text) IS 'Makes every backend compile the definitions of a domain anew';
 

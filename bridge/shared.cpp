@@ -60,16 +60,22 @@ bool Wakeup::wait_for(std::chrono::milliseconds time) {
   return notified;
 }
 
-void Remembered::set(PartitionId place, int64_t next_offset) {
+void Remembered::set(PartitionId place, int64_t next_offset, int64_t epoch) {
   const std::lock_guard lock(mutex_);
-  offsets_[place] = next_offset;
+  known_[place] = {next_offset, epoch};
 }
 
-bool Remembered::knows(PartitionId place, std::optional<int64_t> next_offset) const {
+void Remembered::forget(PartitionId place) {
+  const std::lock_guard lock(mutex_);
+  known_.erase(place);
+}
+
+bool Remembered::knows(PartitionId place, std::optional<int64_t> next_offset, int64_t epoch) const {
   if (!next_offset) return true;
   const std::lock_guard lock(mutex_);
-  const auto found = offsets_.find(place);
-  return found != offsets_.end() && found->second == *next_offset;
+  const auto found = known_.find(place);
+  return found != known_.end() && found->second.next_offset == *next_offset &&
+         found->second.epoch + 1 == epoch;
 }
 
 Shared::Shared(const Config& config, const Profile& profile, std::vector<std::string> topics,

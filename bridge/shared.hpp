@@ -1,5 +1,5 @@
-// What all threads of the bridge share: settings, the profile, and the parts that are thread-safe on
-// their own. Made by main, outlives every thread.
+// What all threads of the bridge share: settings, the profile, and the parts that are thread-safe
+// on their own. Made by main, outlives every thread.
 #pragma once
 
 #include <atomic>
@@ -65,13 +65,21 @@ class Wakeup {
 // ids, so that taking such a partition again needs no reading back. Thread-safe.
 class Remembered {
  public:
-  void set(PartitionId place, int64_t next_offset);
-  // Whether nobody else has moved the partition since.
-  bool knows(PartitionId place, std::optional<int64_t> next_offset) const;
+  // `epoch`: by which this process owned the partition then.
+  void set(PartitionId place, int64_t next_offset, int64_t epoch);
+  // What is in the memory is not certain: read it back.
+  void forget(PartitionId place);
+  // For the new owner by `epoch`: whether nobody else has moved the partition since, or has owned
+  // it and may have applied redrives.
+  bool knows(PartitionId place, std::optional<int64_t> next_offset, int64_t epoch) const;
 
  private:
   mutable std::mutex mutex_;
-  std::map<PartitionId, int64_t> offsets_;
+  struct Known {
+    int64_t next_offset;
+    int64_t epoch;
+  };
+  std::map<PartitionId, Known> known_;
 };
 
 struct Shared {

@@ -17,6 +17,7 @@ using Clock_ = std::chrono::steady_clock;
 constexpr int kBrokerTimeoutMs = 10'000;
 constexpr int kIdleWaitMs = 200;        // without a batch in hand and without an age
 constexpr double kStopPatience = 10.0;  // seconds that a stop waits for the database
+constexpr auto kRedriveRound = std::chrono::seconds(1);
 constexpr size_t kSmallBatch = 256;
 
 const std::string kMismatchAdvice =
@@ -29,12 +30,12 @@ const std::string kMismatchAdvice =
 Worker::Worker(Shared& shared, size_t number)
     : shared_(shared),
       number_(number),
-      decoder_(shared.profile,
-               DecoderLimits{shared.config.bridge.max_message_bytes,
-                             shared.config.bridge.max_future}),
+      decoder_(shared.profile, DecoderLimits{shared.config.bridge.max_message_bytes,
+                                             shared.config.bridge.max_future}),
       batch_(shared.profile),
       writer_(shared.config.postgres, shared.profile, "writer " + std::to_string(number + 1),
-              shared.fault_point) {}
+              shared.fault_point),
+      redriver_(shared, writer_, number) {}
 
 void Worker::run() {
   try {
@@ -78,8 +79,7 @@ void Worker::run_session() {
   source_.reset();
   source_ = std::make_unique<KafkaSource>(
       shared_.config.kafka, shared_.topics,
-      shared_.instance_id.empty() ? ""
-                                  : shared_.instance_id + "-" + std::to_string(number_ + 1));
+      shared_.instance_id.empty() ? "" : shared_.instance_id + "-" + std::to_string(number_ + 1));
   start_reading();
   while (!shared_.stop.requested()) {
     take_messages();
@@ -98,7 +98,10 @@ void Worker::run_session() {
     if (aged || batch_is_full() || end) flush();
     if (fenced_) throw DatabaseError("GM001", "another bridge owns one of the partitions now");
     report_ends();
-    if (end && batch_.empty()) break;
+    const bool done = end && batch_.empty();
+    redrive(done);
+    if (fenced_) throw DatabaseError("GM001", "another bridge owns one of the partitions now");
+    if (done && !reassign_) break;
   }
   if (flush() == Flushed::kYes) report_ends();
   if (shared_.stop.requested() && shared_.stop.status() != 0) abandon_batch();
@@ -179,8 +182,8 @@ void Worker::check_last_messages(const std::vector<ClaimedPartition>& claimed,
   std::vector<StartOffset> last;
   std::vector<const ClaimedPartition*> last_of;
   for (const ClaimedPartition& one : claimed) {
-    const std::string name = source_->topic_name(one.place.topic) + " partition " +
-                             std::to_string(one.place.partition);
+    const std::string name =
+        source_->topic_name(one.place.topic) + " partition " + std::to_string(one.place.partition);
     const Watermarks marks = source_->watermarks(one.place, kBrokerTimeoutMs);
     ends[one.place] = marks.high;
     if (!one.next_offset) {
@@ -215,11 +218,10 @@ void Worker::check_last_messages(const std::vector<ClaimedPartition>& claimed,
     if (found[i]->hash == *one.last_message_hash && found[i]->time == one.last_message_time) {
       continue;
     }
-    throw TopicMismatch(source_->topic_name(one.place.topic) + " partition " +
-                        std::to_string(one.place.partition) + ": the message at offset " +
-                        std::to_string(last[i].offset) +
-                        " is not the one that was applied: the topic was recreated. " +
-                        kMismatchAdvice);
+    throw TopicMismatch(
+        source_->topic_name(one.place.topic) + " partition " + std::to_string(one.place.partition) +
+        ": the message at offset " + std::to_string(last[i].offset) +
+        " is not the one that was applied: the topic was recreated. " + kMismatchAdvice);
   }
 }
 
@@ -228,7 +230,7 @@ void Worker::load_recent_ids(const std::vector<ClaimedPartition>& claimed) {
   std::map<uint32_t, std::vector<int32_t>> unknown;
   for (const ClaimedPartition& one : claimed) {
     if (shared_.profile.topics[one.place.topic].id < 0) continue;
-    if (shared_.remembered.knows(one.place, one.next_offset)) continue;
+    if (shared_.remembered.knows(one.place, one.next_offset, one.epoch)) continue;
     unknown[one.place.topic].push_back(one.place.partition);
   }
   for (const auto& [topic, partitions] : unknown) {
@@ -241,6 +243,9 @@ void Worker::load_recent_ids(const std::vector<ClaimedPartition>& claimed) {
                             });
     spdlog::info("worker={} topic={} remembers {} ids of {} partitions", number_ + 1,
                  shared_.profile.topics[topic].name, count, partitions.size());
+  }
+  for (const ClaimedPartition& one : claimed) {
+    if (one.next_offset) shared_.remembered.set(one.place, *one.next_offset, one.epoch);
   }
 }
 
@@ -265,8 +270,8 @@ void Worker::take_messages() {
   pending_.clear();
   pending_begin_ = 0;
   int timeout = settings.batch_age_ms > 0 ? settings.batch_age_ms : kIdleWaitMs;
-  const size_t room = settings.batch_messages - std::min(settings.batch_messages - 1,
-                                                         batch_.message_count());
+  const size_t room =
+      settings.batch_messages - std::min(settings.batch_messages - 1, batch_.message_count());
   source_->consume(pending_, room, timeout);
 }
 
@@ -585,7 +590,7 @@ void Worker::after_commit(double seconds) {
     shared_.ownership.committed(place, advance);
     shared_.ownership.set_end_offset(place, source_->cached_end(place));
     shared_.ownership.set_at_end(place, owned.at_end);
-    shared_.remembered.set(place, advance.next_offset);
+    shared_.remembered.set(place, advance.next_offset, owned.epoch);
     offsets.push_back({place, advance.next_offset});
   }
   for (const auto& [key, count] : dead_counts_) {
@@ -594,15 +599,20 @@ void Worker::after_commit(double seconds) {
   shared_.metrics.batch_committed(batch_, seconds);
   shared_.metrics.set_ready(number_, true);
   abandon_batch();
-  if (shared_.config.bridge.close_after_batch) {
-    close_windows(writer_.connection(), shared_.fault_point, shared_.metrics);
-  } else {
-    shared_.closer.notify();
-  }
+  close();
   const auto now = Clock_::now();
   if (!shared_.drain && now - last_tool_commit_ > std::chrono::seconds(1)) {
     last_tool_commit_ = now;
     source_->commit_for_tools(offsets);
+  }
+}
+
+// Something was committed: windows may be due.
+void Worker::close() {
+  if (shared_.config.bridge.close_after_batch) {
+    close_windows(writer_.connection(), shared_.fault_point, shared_.metrics);
+  } else {
+    shared_.closer.notify();
   }
 }
 
@@ -626,6 +636,35 @@ void Worker::report_ends() {
     if (owned.at_end) changed |= shared_.ownership.set_at_end(place, true);
   }
   if (changed) shared_.closer.notify();
+}
+
+void Worker::redrive(bool all) {
+  const auto now = Clock_::now();
+  if (owned_.empty() || reassign_ || (!all && now - last_redrive_ < kRedriveRound)) return;
+  last_redrive_ = now;
+  Redriver::Epochs epochs;
+  for (const auto& [place, owned] : owned_) epochs[place] = owned.epoch;
+  bool begun = false;
+  try {
+    while (redriver_.waiting(epochs)) {
+      // A redrive may wait for ids of another worker, and then nobody may wait for ours.
+      if (flush() != Flushed::kYes) return;
+      begun = true;
+      if (redriver_.apply(epochs) == 0) return;
+      close();
+      if (!all) return;
+    }
+  } catch (const DatabaseError& error) {
+    shared_.metrics.database_error();
+    spdlog::error("worker={} redrives, sqlstate={} {}", number_ + 1, error.sqlstate(),
+                  error.what());
+    if (!error.connection_lost()) return;
+    writer_.connection().close();
+    if (!begun) return;
+    // Whether the redrives are in is not known, so neither is what the memory of ids lacks.
+    for (const auto& [place, epoch] : epochs) shared_.remembered.forget(place);
+    reassign_ = true;
+  }
 }
 
 bool Worker::pause(int attempt) {

@@ -11,6 +11,7 @@
 #include "bridge/batch.hpp"
 #include "bridge/decoder.hpp"
 #include "bridge/kafka_source.hpp"
+#include "bridge/redrive.hpp"
 #include "bridge/shared.hpp"
 #include "bridge/writer.hpp"
 
@@ -64,8 +65,12 @@ class Worker {
   bool took_effect();
   void reject(const std::vector<Rejection>& rejected);
   void after_commit(double seconds);
+  void close();
   void abandon_batch();
   void report_ends();
+  // Now and then: applies the redrives that wait for the own partitions. `all`: at once, and until
+  // none is left.
+  void redrive(bool all);
   // Waits before the next try; false when it is time to give up.
   bool pause(int attempt);
 
@@ -74,10 +79,11 @@ class Worker {
   Decoder decoder_;
   Batch batch_;
   Writer writer_;
+  Redriver redriver_;
   std::unique_ptr<KafkaSource> source_;
   std::map<PartitionId, Owned> owned_;
   PartitionId last_place_;
-  Owned* last_owned_ = nullptr;  // of last_place_, while it is known
+  Owned* last_owned_ = nullptr;                // of last_place_, while it is known
   std::map<PartitionId, int64_t> drain_ends_;  // end offsets when each was taken over first
 
   std::vector<KafkaMessage> pending_;  // taken from Kafka, not yet in a batch
@@ -93,6 +99,7 @@ class Worker {
   bool reassign_ = false;
   bool fenced_ = false;
   std::chrono::steady_clock::time_point last_tool_commit_{};
+  std::chrono::steady_clock::time_point last_redrive_{};
 };
 
 }  // namespace globalmart

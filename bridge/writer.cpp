@@ -143,9 +143,9 @@ std::string Writer::advance_sql(const std::map<PartitionId, PartitionAdvance>& a
         columns[i] += (columns[i].empty() ? "" : ",") + values[i];
       }
     }
-    static constexpr const char* kTypes[11] = {
-        "int",         "bigint", "bigint",  "bigint", "timestamptz", "timestamptz",
-        "bigint",      "bool",   "bigint",  "bigint", "bigint"};
+    static constexpr const char* kTypes[11] = {"int",         "bigint",      "bigint", "bigint",
+                                               "timestamptz", "timestamptz", "bigint", "bool",
+                                               "bigint",      "bigint",      "bigint"};
     sql += "SELECT globalmart.advance_offsets(" + connection_.literal(profile_.topics[topic].name);
     for (size_t i = 0; i < std::size(columns); ++i) {
       sql += ", '{" + columns[i] + "}'::" + kTypes[i] + "[]";
@@ -224,6 +224,33 @@ void Writer::write(const Batch& batch, const std::map<PartitionId, Fence>& fence
   fault_point_.pass("after_commit");
 }
 
+bool Writer::write_between(const Batch& batch, const std::function<bool()>& begin,
+                           const std::function<void()>& end) {
+  look_up_leaves(batch);
+  const std::vector<Copy> all = copies(batch, 0, static_cast<uint32_t>(batch.message_count()));
+  fault_point_.pass("before_begin");
+  in_transaction_ = true;
+  connection_.execute("BEGIN");
+  if (!begin()) {
+    make_ready();
+    return false;
+  }
+  fault_point_.pass("after_offsets");
+  if (!all.empty()) {
+    std::string sql;
+    for (const Copy& copy : all) sql += copy.sql + ";";
+    connection_.send_statements(sql);
+    send_copies(all);
+    connection_.finish_statements();
+  }
+  end();
+  fault_point_.pass("before_commit");
+  connection_.execute("COMMIT");
+  in_transaction_ = false;
+  fault_point_.pass("after_commit");
+  return true;
+}
+
 void Writer::start_at(PartitionId place, const Fence& fence, int64_t offset) {
   PartitionAdvance advance;
   advance.next_offset = offset;
@@ -258,8 +285,7 @@ void Writer::find_rejected(const Batch& batch, uint32_t first, uint32_t last,
     connection_.execute("ROLLBACK TO SAVEPOINT part; RELEASE SAVEPOINT part");
     if (last - first == 1) {
       const BatchMessage& message = batch.messages()[first];
-      rejected.push_back(
-          {message.place, message.offset, error.sqlstate() + " " + error.what()});
+      rejected.push_back({message.place, message.offset, error.sqlstate() + " " + error.what()});
       return;
     }
   }

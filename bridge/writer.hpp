@@ -52,6 +52,11 @@ class Writer {
   void write(const Batch& batch, const std::map<PartitionId, Fence>& fences,
              bool keep_known_dead_letters = false);
 
+  // Applies the rows of a batch in one transaction, between what the caller does at its begin and
+  // at its end on this connection. False: `begin` said no, and nothing was applied.
+  bool write_between(const Batch& batch, const std::function<bool()>& begin,
+                     const std::function<void()>& end);
+
   // Moves a partition that was never read to where reading begins.
   void start_at(PartitionId place, const Fence& fence, int64_t offset);
 

@@ -166,6 +166,27 @@ $$;
 COMMENT ON FUNCTION globalmart.take_redrives(text, int[], bigint[], int) IS
   'For the bridge: redrives that wait for partitions it owns, locked until its transaction ends. In one transaction: take_redrives, COPY of the rows that come of them (with the message''s own partition and offset), finish_redrives, COMMIT';
 
+CREATE FUNCTION globalmart.is_stored(stream text, event_id uuid, event_time timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  source globalmart.streams;
+  found_one boolean;
+BEGIN
+  SELECT s.* INTO source FROM globalmart.streams AS s WHERE s.stream = is_stored.stream;
+  IF NOT FOUND OR NOT source.has_offsets THEN
+    RAISE undefined_object USING
+      MESSAGE = format('there is no stream "%s" that a topic brings', stream),
+      HINT = 'See the table globalmart.streams.';
+  END IF;
+  EXECUTE format('SELECT EXISTS (SELECT FROM %s AS s WHERE s.%I = $1 AND s.%I = $2)',
+                 source.relation, source.time_column, source.id_column)
+    INTO found_one USING event_time, event_id;
+  RETURN found_one;
+END
+$$;
+COMMENT ON FUNCTION globalmart.is_stored(text, uuid, timestamptz) IS
+  'For the bridge: whether the stream has this event. A dead letter can be older than the ids that the bridge remembers';
+
 CREATE FUNCTION globalmart.finish_redrives(redrive_ids bigint[], states text[], reasons text[], details text[])
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -56,6 +56,7 @@ GRANT EXECUTE ON FUNCTION
   globalmart.take_alerts(int),
   globalmart.mark_alerts_sent(uuid[]),
   globalmart.take_redrives(text, int[], bigint[], int),
+  globalmart.is_stored(text, uuid, timestamptz),
   globalmart.finish_redrives(bigint[], text[], text[], text[])
 TO globalmart_writer;
 GRANT EXECUTE ON PROCEDURE globalmart.close_windows(), globalmart.compact_partials(bigint) TO globalmart_writer;

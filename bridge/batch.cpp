@@ -214,8 +214,8 @@ void Batch::encode_dead_letter(FieldWriter& fields, std::string_view topic,
 
 void Batch::add_dead_letter(Reason reason, std::string_view detail, Micros received_at) {
   const BatchMessage& message = messages_.back();
-  FieldWriter& fields = dead_letters_.add_row(static_cast<uint32_t>(messages_.size() - 1),
-                                              kDeadLetterColumnCount);
+  FieldWriter& fields =
+      dead_letters_.add_row(static_cast<uint32_t>(messages_.size() - 1), kDeadLetterColumnCount);
   encode_dead_letter(fields, profile_.topics[message.place.topic].name, message,
                      reason_name(reason), detail, received_at);
 }

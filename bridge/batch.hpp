@@ -24,8 +24,8 @@ struct PartitionId {
 
 // How far a batch takes one partition.
 struct PartitionAdvance {
-  int64_t next_offset = 0;             // behind the last message of the batch
-  std::optional<Micros> max_event_time;  // greatest accepted
+  int64_t next_offset = 0;                  // behind the last message of the batch
+  std::optional<Micros> max_event_time;     // greatest accepted
   std::optional<Micros> last_message_time;  // Kafka's timestamp of the last message
   std::optional<int64_t> last_message_hash;
   size_t last_message = 0;  // index into the batch's messages

@@ -95,7 +95,8 @@ bool prepare(Closer& closer, Shared& shared) {
       shared.metrics.database_error();
       spdlog::error("database not ready, sqlstate={} {}", error.sqlstate(), error.what());
     }
-    if (shared.stop.wait_for(std::chrono::milliseconds(std::min(5000, 200 << std::min(attempt, 5))))) {
+    if (shared.stop.wait_for(
+            std::chrono::milliseconds(std::min(5000, 200 << std::min(attempt, 5))))) {
       break;
     }
   }
@@ -163,10 +164,10 @@ int run_bridge(const Config& config, const Profile& profile, bool drain) {
     }
   }
   if (status != 0) spdlog::critical("{}", shared.stop.message());
-  spdlog::info("ended status={} messages={} accepted={} duplicates={} dead_letters={} closed_rows={}",
-               status, shared.metrics.messages(), shared.metrics.accepted(),
-               shared.metrics.duplicates(), shared.metrics.dead_letters(),
-               shared.metrics.rows_closed());
+  spdlog::info(
+      "ended status={} messages={} accepted={} duplicates={} dead_letters={} closed_rows={}",
+      status, shared.metrics.messages(), shared.metrics.accepted(), shared.metrics.duplicates(),
+      shared.metrics.dead_letters(), shared.metrics.rows_closed());
   return status;
 }
 

@@ -39,8 +39,8 @@ void Closer::prepare() {
   check_columns();
 }
 
-// The lowest number that no other bridge of the group has, held by a lock of this session: a process
-// that was killed has lost it at once, and its successor takes its place in the group.
+// The lowest number that no other bridge of the group has, held by a lock of this session: a
+// process that was killed has lost it at once, and its successor takes its place in the group.
 void Closer::take_number() {
   const std::string& setting = shared_.config.kafka.instance_id;
   if (shared_.drain || setting == "off") return;
@@ -140,7 +140,7 @@ void Closer::round() {
     spdlog::info("lists read again");
   }
   report_partitions();
-  if (close_windows(connection_, shared_.fault_point, shared_.metrics) > 0) {
+  if (close_windows(connection_, Closing::kWhenDue, shared_.fault_point, shared_.metrics) > 0) {
     shared_.outbox.notify();
   }
   const auto now = std::chrono::steady_clock::now();
@@ -168,9 +168,9 @@ void Closer::report_partitions() {
       if (ends.size() > 1) ends += ',';
       ends += at->second.at_end ? 't' : 'f';
     }
-    const std::vector<std::optional<std::string>> parameters = {
-        shared_.profile.topics[topic].name, integer_array(numbers), integer_array(epochs),
-        ends + "}"};
+    const std::vector<std::optional<std::string>> parameters = {shared_.profile.topics[topic].name,
+                                                                integer_array(numbers),
+                                                                integer_array(epochs), ends + "}"};
     connection_.query(
         "SELECT globalmart.report_partitions($1::text, $2::int[], $3::bigint[], $4::bool[])",
         parameters);
@@ -179,8 +179,8 @@ void Closer::report_partitions() {
   last_report_ = now;
 }
 
-// An id may go once every window of its event is closed. What closes windows is the watermark of all
-// partitions, those of other bridges included, and only the database knows that.
+// An id may go once every window of its event is closed. What closes windows is the watermark of
+// all partitions, those of other bridges included, and only the database knows that.
 void Closer::forget_ids() {
   const auto now = std::chrono::steady_clock::now();
   if (now - last_forgetting_ < kForgetting) return;
@@ -204,7 +204,7 @@ void Closer::finish() {
   report_partitions();
   // One round makes rows that the next may close over (a rollup over another's table).
   for (int round = 0; round < 10; ++round) {
-    if (close_windows(connection_, shared_.fault_point, shared_.metrics) == 0) break;
+    if (close_windows(connection_, Closing::kAll, shared_.fault_point, shared_.metrics) == 0) break;
   }
 }
 

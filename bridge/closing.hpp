@@ -7,8 +7,13 @@
 
 namespace globalmart {
 
+// Which rollups a close looks at. A session rollup could close at every event: kWhenDue leaves it
+// out until its last close has been paid for by time; kAll does not.
+enum class Closing { kWhenDue, kAll };
+
 // Runs the three steps on a connection that is not in a transaction; returns the rows appended.
 // Throws DatabaseError.
-int64_t close_windows(Postgres& connection, FaultPoint& fault_point, Metrics& metrics);
+int64_t close_windows(Postgres& connection, Closing which, FaultPoint& fault_point,
+                      Metrics& metrics);
 
 }  // namespace globalmart

@@ -168,8 +168,8 @@ void read_bridge(const toml::table& raw, BridgeConfig& bridge) {
       integer("batch_bytes", static_cast<int64_t>(bridge.batch_bytes), 65'536, int64_t{1} << 32));
   bridge.max_message_bytes = static_cast<size_t>(integer(
       "max_message_bytes", static_cast<int64_t>(bridge.max_message_bytes), 64, int64_t{1} << 30));
-  bridge.dedup_max_ids = static_cast<size_t>(integer(
-      "dedup_max_ids", static_cast<int64_t>(bridge.dedup_max_ids), 1000, int64_t{1} << 33));
+  bridge.dedup_max_ids = static_cast<size_t>(
+      integer("dedup_max_ids", static_cast<int64_t>(bridge.dedup_max_ids), 1000, int64_t{1} << 33));
   if (const auto text = table.text("max_future")) {
     const std::optional<Micros> duration = parse_duration(*text);
     if (!duration) table.fail("max_future", "'" + *text + "' is not a duration such as \"1h\"");
@@ -189,14 +189,21 @@ void read_bridge(const toml::table& raw, BridgeConfig& bridge) {
 }  // namespace
 
 std::optional<Micros> parse_duration(const std::string& text) {
-  static const std::map<std::string, Micros> kUnits = {
-      {"us", 1},          {"ms", 1000},          {"s", kMicrosPerSecond},
-      {"second", kMicrosPerSecond},              {"seconds", kMicrosPerSecond},
-      {"m", 60 * kMicrosPerSecond},              {"min", 60 * kMicrosPerSecond},
-      {"minute", 60 * kMicrosPerSecond},         {"minutes", 60 * kMicrosPerSecond},
-      {"h", 3600 * kMicrosPerSecond},            {"hour", 3600 * kMicrosPerSecond},
-      {"hours", 3600 * kMicrosPerSecond},        {"d", kMicrosPerDay},
-      {"day", kMicrosPerDay},                    {"days", kMicrosPerDay}};
+  static const std::map<std::string, Micros> kUnits = {{"us", 1},
+                                                       {"ms", 1000},
+                                                       {"s", kMicrosPerSecond},
+                                                       {"second", kMicrosPerSecond},
+                                                       {"seconds", kMicrosPerSecond},
+                                                       {"m", 60 * kMicrosPerSecond},
+                                                       {"min", 60 * kMicrosPerSecond},
+                                                       {"minute", 60 * kMicrosPerSecond},
+                                                       {"minutes", 60 * kMicrosPerSecond},
+                                                       {"h", 3600 * kMicrosPerSecond},
+                                                       {"hour", 3600 * kMicrosPerSecond},
+                                                       {"hours", 3600 * kMicrosPerSecond},
+                                                       {"d", kMicrosPerDay},
+                                                       {"day", kMicrosPerDay},
+                                                       {"days", kMicrosPerDay}};
   size_t at = 0;
   int64_t number = 0;
   while (at < text.size() && std::isdigit(static_cast<unsigned char>(text[at]))) {

@@ -21,7 +21,7 @@ struct KafkaConfig {
   std::string instance_id = "auto";
   std::map<std::string, std::string> topics;  // by the profile's topic key; overrides its name
   std::string alerts_topic = "alerts-topic";
-  bool start_at_latest = false;                    // for partitions never read before
+  bool start_at_latest = false;                   // for partitions never read before
   std::map<std::string, std::string> properties;  // for librdkafka, as they are
   std::string password_file;
 };
@@ -49,7 +49,7 @@ struct Config {
   KafkaConfig kafka;
   PostgresConfig postgres;
   BridgeConfig bridge;
-  std::string profile_file;  // empty: the shipped one
+  std::string profile_file;                    // empty: the shipped one
   std::string http_listen = "127.0.0.1:9464";  // or "off"
   std::string log_level = "info";
 

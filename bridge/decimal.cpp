@@ -138,8 +138,7 @@ DecimalRange::DecimalRange(std::optional<Decimal> minimum, std::optional<Decimal
     if (!bound) return absent;
     const std::optional<Int128> units = bound->rounded(kFastFraction);
     if (!units || *units > kGreatest || *units < kLowest) return absent;
-    const std::optional<Decimal> back =
-        Decimal::parse(to_text(*units, kFastFraction));
+    const std::optional<Decimal> back = Decimal::parse(to_text(*units, kFastFraction));
     return back && back->compare(*bound) == 0 ? static_cast<int64_t>(*units) : absent;
   };
   fast_minimum_ = minimum_ ? fast(minimum_, kGreatest) : kLowest;
@@ -195,8 +194,8 @@ DecimalRange::Result DecimalRange::convert_slowly(std::string_view token, Int128
 
 std::string to_text(Int128 units, int scale) {
   const bool negative = units < 0;
-  unsigned __int128 magnitude = negative ? -static_cast<unsigned __int128>(units)
-                                         : static_cast<unsigned __int128>(units);
+  unsigned __int128 magnitude =
+      negative ? -static_cast<unsigned __int128>(units) : static_cast<unsigned __int128>(units);
   std::string text;
   do {
     text.push_back(static_cast<char>('0' + static_cast<int>(magnitude % 10)));

@@ -13,10 +13,10 @@ namespace ondemand = simdjson::ondemand;
 namespace {
 
 constexpr std::string_view kReasonNames[kReasonCount] = {
-    "none",           "tombstone",       "too_large",        "invalid_utf8",
-    "invalid_json",   "too_deep",        "duplicate_member", "nul_character",
-    "lone_surrogate", "not_an_object",   "missing_member",   "ill_typed",
-    "out_of_range",   "bad_timestamp",   "future_timestamp", "rejected_by_database"};
+    "none",           "tombstone",     "too_large",        "invalid_utf8",
+    "invalid_json",   "too_deep",      "duplicate_member", "nul_character",
+    "lone_surrogate", "not_an_object", "missing_member",   "ill_typed",
+    "out_of_range",   "bad_timestamp", "future_timestamp", "rejected_by_database"};
 
 constexpr std::string_view kByteOrderMark = "\xEF\xBB\xBF";
 
@@ -263,7 +263,8 @@ void Decoder::decode_tombstone(const TopicPlan& topic, const Message& message) {
     return;
   }
   decoded_.deleted = true;
-  decoded_.event_time = message.has_timestamp ? message.timestamp : latest_time_ - limits_.max_future;
+  decoded_.event_time =
+      message.has_timestamp ? message.timestamp : latest_time_ - limits_.max_future;
   check_time("Kafka timestamp", decoded_.event_time);
 }
 
@@ -287,9 +288,10 @@ void Decoder::decode_value(const TopicPlan& topic, TopicState& state, const Mess
 
   const Reason reason = walk(topic, state);
   if (reason != Reason::kNone) {
-    refuse(reason, "", reason == Reason::kTooDeep
-                           ? "more than " + std::to_string(profile_.max_depth) + " levels"
-                           : "");
+    refuse(reason, "",
+           reason == Reason::kTooDeep
+               ? "more than " + std::to_string(profile_.max_depth) + " levels"
+               : "");
     return;
   }
   convert_members(topic, state);

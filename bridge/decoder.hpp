@@ -60,7 +60,7 @@ struct Message {
 // A converted value. For arrays `first` and `count` are a range of Decoded::elements.
 struct Value {
   union {
-    Int128 units;  // kDecimal: units of the type's scale
+    Int128 units;     // kDecimal: units of the type's scale
     int64_t integer;  // kInteger, kTimestamp (Micros), kBoolean
     Uuid uuid;
     struct {
@@ -85,8 +85,8 @@ struct Decoded {
   std::vector<Value> values;    // by member of the topic
   std::vector<Value> elements;  // of arrays; of objects: all members of each element in turn
   Micros event_time = 0;
-  Uuid id;                // when the topic has one
-  bool deleted = false;   // a catalogue row that is a delete
+  Uuid id;               // when the topic has one
+  bool deleted = false;  // a catalogue row that is a delete
 };
 
 // Settings of the bridge that bound what is accepted.
@@ -131,8 +131,8 @@ class Decoder {
   Micros latest_time_ = 0;
   std::unique_ptr<Parser> parser_;
   std::vector<TopicState> states_;
-  std::vector<char> padded_;        // the message with the padding that simdjson reads
-  size_t size_ = 0;                 // of the message in padded_
+  std::vector<char> padded_;  // the message with the padding that simdjson reads
+  size_t size_ = 0;           // of the message in padded_
   std::vector<Token> element_tokens_;
   std::vector<std::unique_ptr<char[]>> unescaped_;  // texts of this message that had escapes
   Decoded decoded_;

@@ -2,8 +2,9 @@
 // by all workers of the process.
 //
 // An id takes 20 bytes: its 16, mixed by a keyed bijection so that they are their own hash, and the
-// number of the group that brought it. A shard is one array sorted by the mixed id with gaps (linear
-// probing with order kept), so that growing is a pass over memory and 83-90 % of it is in use.
+// number of the group that brought it. A shard is one array sorted by the mixed id with gaps
+// (linear probing with order kept), so that growing is a pass over memory and 83-90 % of it is in
+// use.
 //
 // A group is what one batch of one worker claimed. It is claimed, then committed or aborted as a
 // whole, in constant time; ids are forgotten by whole groups, when the greatest event time in the
@@ -99,7 +100,7 @@ class Dedup {
   const size_t topics_;
   const size_t max_ids_;
   std::array<uint64_t, 4> keys_;
-  std::unique_ptr<Shard[]> shards_;  // topics_ * kShards
+  std::unique_ptr<Shard[]> shards_;                       // topics_ * kShards
   std::unique_ptr<std::atomic<Micros>[]> forget_before_;  // by topic
   std::atomic<Micros> forget_all_before_;                 // set by the cap
 

@@ -14,9 +14,9 @@ FaultPoint::FaultPoint(const std::string& setting) {
   const size_t colon = setting.find(':');
   name_ = setting.substr(0, colon);
   left_ = colon == std::string::npos ? 1 : std::atol(setting.c_str() + colon + 1);
-  static const std::vector<std::string> kNames = {"before_begin",  "after_offsets", "in_copy",
-                                                  "before_commit", "after_commit",  "before_publish",
-                                                  "after_publish", "after_wait",    "after_merge"};
+  static const std::vector<std::string> kNames = {
+      "before_begin",   "after_offsets", "in_copy",    "before_commit", "after_commit",
+      "before_publish", "after_publish", "after_wait", "after_merge"};
   for (const std::string& name : kNames) {
     if (name == name_) return;
   }

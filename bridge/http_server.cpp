@@ -24,8 +24,7 @@ using Handler = std::function<HttpAnswer(const std::string&)>;
 // One request and its answer; keeps itself alive by the operations under way.
 class Session : public std::enable_shared_from_this<Session> {
  public:
-  Session(tcp::socket socket, const Handler& handle)
-      : stream_(std::move(socket)), handle_(handle) {
+  Session(tcp::socket socket, const Handler& handle) : stream_(std::move(socket)), handle_(handle) {
     parser_.header_limit(kMaxRequestBytes);
     parser_.body_limit(kMaxRequestBytes);
   }

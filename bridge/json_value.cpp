@@ -189,10 +189,9 @@ Unescaped unescape(std::string_view raw, char* out) {
             const int low = hex4(raw.data() + at + 2);
             if (is_low_surrogate(low)) {
               at += 6;
-              result.size += write_utf8(
-                  0x10000u + (static_cast<uint32_t>(code - 0xd800) << 10) +
-                      static_cast<uint32_t>(low - 0xdc00),
-                  out + result.size);
+              result.size += write_utf8(0x10000u + (static_cast<uint32_t>(code - 0xd800) << 10) +
+                                            static_cast<uint32_t>(low - 0xdc00),
+                                        out + result.size);
               break;
             }
           }

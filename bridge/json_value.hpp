@@ -13,10 +13,10 @@ enum class TokenKind : uint8_t {
   kNull,
   kTrue,
   kFalse,
-  kInteger,        // a number without fraction and exponent
-  kFraction,       // any other number
-  kText,           // a string without escapes: its bytes are its value
-  kEscapedText,    // a string with escapes, all of them valid by syntax
+  kInteger,      // a number without fraction and exponent
+  kFraction,     // any other number
+  kText,         // a string without escapes: its bytes are its value
+  kEscapedText,  // a string with escapes, all of them valid by syntax
   kArray,
   kObject,
   kInvalid,  // not JSON
@@ -39,8 +39,8 @@ struct Token {
 Token scalar_token(std::string_view raw);
 
 struct Unescaped {
-  size_t size = 0;            // bytes written
-  bool nul = false;           // held \u0000
+  size_t size = 0;              // bytes written
+  bool nul = false;             // held \u0000
   bool lone_surrogate = false;  // held half a surrogate pair (not written)
 };
 

@@ -13,9 +13,8 @@ namespace globalmart {
 
 namespace {
 
-using PartitionList =
-    std::unique_ptr<rd_kafka_topic_partition_list_t,
-                    decltype(&rd_kafka_topic_partition_list_destroy)>;
+using PartitionList = std::unique_ptr<rd_kafka_topic_partition_list_t,
+                                      decltype(&rd_kafka_topic_partition_list_destroy)>;
 
 PartitionList make_list(size_t size) {
   return PartitionList(rd_kafka_topic_partition_list_new(static_cast<int>(size)),
@@ -197,8 +196,7 @@ void KafkaSource::assign(const std::vector<StartOffset>& starts) {
 void KafkaSource::consume(std::vector<KafkaMessage>& messages, size_t count, int timeout_ms) {
   raw_.resize(count);
   const uint64_t before = generation_;
-  const ssize_t got =
-      rd_kafka_consume_batch_queue(queue_.get(), timeout_ms, raw_.data(), count);
+  const ssize_t got = rd_kafka_consume_batch_queue(queue_.get(), timeout_ms, raw_.data(), count);
   for (ssize_t i = 0; i < got; ++i) {
     KafkaMessage message(raw_[static_cast<size_t>(i)]);
     // What came before a rebalance in the same call belongs to an assignment that is gone.
@@ -233,9 +231,9 @@ std::optional<PartitionId> KafkaSource::place_of(const rd_kafka_message_t& messa
 
 Watermarks KafkaSource::watermarks(PartitionId place, int timeout_ms) {
   Watermarks marks;
-  const auto error = rd_kafka_query_watermark_offsets(client_.get(), topics_[place.topic].c_str(),
-                                                      place.partition, &marks.low, &marks.high,
-                                                      timeout_ms);
+  const auto error =
+      rd_kafka_query_watermark_offsets(client_.get(), topics_[place.topic].c_str(), place.partition,
+                                       &marks.low, &marks.high, timeout_ms);
   if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
     throw KafkaError("cannot ask for the offsets of " + topics_[place.topic] + " partition " +
                      std::to_string(place.partition) + ": " + rd_kafka_err2str(error));
@@ -290,8 +288,7 @@ std::vector<std::optional<FoundMessage>> KafkaSource::read_at(
   }
   std::set<size_t> open;
   for (size_t i = 0; i < starts.size(); ++i) open.insert(i);
-  const auto deadline =
-      std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
+  const auto deadline = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeout_ms);
   while (!open.empty()) {
     if (std::chrono::steady_clock::now() > deadline) {
       throw KafkaError("the broker did not answer while the last messages were read again");

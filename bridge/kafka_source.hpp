@@ -80,7 +80,8 @@ class KafkaSource {
   std::vector<PartitionId> all_partitions(int timeout_ms);
   // The end offset as the last fetch saw it; -1 when not known. Does not ask the broker.
   int64_t cached_end(PartitionId place) const;
-  // The first message at or behind each offset, in the order of `starts`; empty where there is none.
+  // The first message at or behind each offset, in the order of `starts`; empty where there is
+  // none.
   std::vector<std::optional<FoundMessage>> read_at(const std::vector<StartOffset>& starts,
                                                    int timeout_ms);
 

@@ -43,8 +43,8 @@ int main(int argc, char** argv) {
     const Profile profile = config.load_profile();
     config.topic_names(profile);
     FaultPoint{config.bridge.fault_point};
-    spdlog::set_level(spdlog::level::from_str(config.log_level == "warn" ? "warning"
-                                                                          : config.log_level));
+    spdlog::set_level(
+        spdlog::level::from_str(config.log_level == "warn" ? "warning" : config.log_level));
     if (check_config) {
       std::printf("configuration and profile are valid\n");
       return 0;

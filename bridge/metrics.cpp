@@ -7,9 +7,7 @@
 namespace globalmart {
 
 Metrics::Metrics(const Profile& profile, size_t workers)
-    : profile_(profile),
-      ready_(std::make_unique<std::atomic<bool>[]>(workers)),
-      workers_(workers) {
+    : profile_(profile), ready_(std::make_unique<std::atomic<bool>[]>(workers)), workers_(workers) {
   using namespace prometheus;
   auto& accepted = BuildCounter()
                        .Name("globalmart_bridge_accepted_total")
@@ -55,9 +53,8 @@ Metrics::Metrics(const Profile& profile, size_t workers)
                              const Histogram::BucketBoundaries& buckets) {
     return &BuildHistogram().Name(name).Help(help).Register(registry_).Add({}, buckets);
   };
-  batch_messages_ =
-      histogram("globalmart_bridge_batch_messages", "Messages in a transaction.",
-                {1, 10, 100, 1000, 3000, 10'000, 30'000, 100'000});
+  batch_messages_ = histogram("globalmart_bridge_batch_messages", "Messages in a transaction.",
+                              {1, 10, 100, 1000, 3000, 10'000, 30'000, 100'000});
   batch_seconds_ = histogram("globalmart_bridge_batch_seconds", "Time to write and commit a batch.",
                              {0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10});
   close_seconds_ = histogram("globalmart_bridge_close_seconds", "Time to publish, wait and merge.",

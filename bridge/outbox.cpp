@@ -64,8 +64,8 @@ void Outbox::on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void*) 
 
 size_t Outbox::send_portion() {
   if (!connection_.connected()) connection_.connect();
-  const Rows rows = connection_.query(
-      "SELECT alert_id, payload FROM globalmart.take_alerts(" + std::to_string(kPortion) + ")");
+  const Rows rows = connection_.query("SELECT alert_id, payload FROM globalmart.take_alerts(" +
+                                      std::to_string(kPortion) + ")");
   if (rows.size() == 0) return 0;
   ensure_producer();
 

@@ -15,9 +15,9 @@ namespace globalmart {
 
 struct PartitionStatus {
   int64_t epoch = 0;
-  std::optional<int64_t> next_offset;      // committed; empty: never read
-  bool at_end = false;                     // all that the topic has is committed
-  int64_t end_offset = -1;                 // as the broker last said; -1: not known
+  std::optional<int64_t> next_offset;  // committed; empty: never read
+  bool at_end = false;                 // all that the topic has is committed
+  int64_t end_offset = -1;             // as the broker last said; -1: not known
 };
 
 // Thread-safe.

@@ -30,8 +30,8 @@ class Pattern {
   static constexpr uint16_t kDead = 0;
   static constexpr uint16_t kStart = 1;
 
-  std::vector<uint16_t> next_;       // 256 entries a state
-  std::vector<uint8_t> accepting_;   // by state
+  std::vector<uint16_t> next_;      // 256 entries a state
+  std::vector<uint8_t> accepting_;  // by state
 };
 
 }  // namespace globalmart

@@ -37,12 +37,11 @@ void Postgres::connect() {
     password = given;
   }
   // What stands before dbname are defaults that the DSN overrides.
-  std::vector<const char*> keys = {"connect_timeout",     "keepalives_idle", "keepalives_interval",
-                                   "keepalives_count",    "tcp_user_timeout", "application_name",
-                                   "client_encoding",     "dbname"};
-  std::vector<const char*> values = {"10",    "5",     "3",
-                                     "3",     "15000", application.c_str(),
-                                     "UTF8",  config_.dsn.c_str()};
+  std::vector<const char*> keys = {
+      "connect_timeout",  "keepalives_idle",  "keepalives_interval", "keepalives_count",
+      "tcp_user_timeout", "application_name", "client_encoding",     "dbname"};
+  std::vector<const char*> values = {
+      "10", "5", "3", "3", "15000", application.c_str(), "UTF8", config_.dsn.c_str()};
   if (!password.empty()) {
     keys.push_back("password");
     values.push_back(password.c_str());
@@ -51,7 +50,8 @@ void Postgres::connect() {
   values.push_back(nullptr);
   connection_.reset(PQconnectdbParams(keys.data(), values.data(), 1));
   if (PQstatus(connection_.get()) != CONNECTION_OK) fail_connection();
-  PQsetNoticeProcessor(connection_.get(), [](void*, const char*) {}, nullptr);
+  PQsetNoticeProcessor(
+      connection_.get(), [](void*, const char*) {}, nullptr);
   // The server must notice soon when this process is gone: its locks hold up the next owner.
   execute("SET work_mem = " + literal(config_.work_mem) +
           "; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres';"
@@ -104,8 +104,8 @@ Rows Postgres::query(const std::string& sql,
 }
 
 Rows Postgres::query_watched(const std::string& sql,
-                             std::span<const std::optional<std::string>> parameters,
-                             double seconds, const std::function<void()>& slow) {
+                             std::span<const std::optional<std::string>> parameters, double seconds,
+                             const std::function<void()>& slow) {
   if (!connection_) throw DatabaseError("", "not connected");
   std::vector<const char*> values;
   for (const auto& parameter : parameters) {

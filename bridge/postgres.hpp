@@ -45,9 +45,8 @@ class Postgres {
   // Runs one statement with text parameters (empty optional: NULL).
   Rows query(const std::string& sql, std::span<const std::optional<std::string>> parameters = {});
   // As query, but when the answer takes longer than `seconds`, `slow` is called, once.
-  Rows query_watched(const std::string& sql,
-                     std::span<const std::optional<std::string>> parameters, double seconds,
-                     const std::function<void()>& slow);
+  Rows query_watched(const std::string& sql, std::span<const std::optional<std::string>> parameters,
+                     double seconds, const std::function<void()>& slow);
   // Runs statements without parameters, all in one round trip; results are dropped.
   void execute(const std::string& sql);
 

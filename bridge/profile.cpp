@@ -17,9 +17,12 @@ constexpr size_t kMaxMembers = 1000;
 constexpr size_t kMaxEventTypes = 64;
 
 const std::map<std::string, ValueKind, std::less<>> kKinds = {
-    {"text", ValueKind::kText},           {"uuid", ValueKind::kUuid},
-    {"timestamp", ValueKind::kTimestamp}, {"integer", ValueKind::kInteger},
-    {"decimal", ValueKind::kDecimal},     {"boolean", ValueKind::kBoolean},
+    {"text", ValueKind::kText},
+    {"uuid", ValueKind::kUuid},
+    {"timestamp", ValueKind::kTimestamp},
+    {"integer", ValueKind::kInteger},
+    {"decimal", ValueKind::kDecimal},
+    {"boolean", ValueKind::kBoolean},
     {"any", ValueKind::kAny},
 };
 
@@ -167,7 +170,8 @@ class ProfileReader {
                            const std::optional<std::string>& column) {
     if (!column) table.fail("column", "a decimal needs its column: \"numeric(18,2)\"");
     char close = 0;
-    if (std::sscanf(column->c_str(), "numeric(%d,%d%c", &type.precision, &type.scale, &close) != 3 ||
+    if (std::sscanf(column->c_str(), "numeric(%d,%d%c", &type.precision, &type.scale, &close) !=
+            3 ||
         close != ')' || type.precision < 1 || type.precision > 37 || type.scale < 0 ||
         type.scale > type.precision) {
       table.fail("column", "must be numeric(p,s) with p up to 37 and s up to p");
@@ -284,8 +288,8 @@ class ProfileReader {
     const int index = names.find(name);
     if (index < 0) {
       const std::string hint = closest(name, names.texts());
-      table.fail(key, "no member '" + name + "'" +
-                          (hint.empty() ? "" : "; did you mean '" + hint + "'?"));
+      table.fail(
+          key, "no member '" + name + "'" + (hint.empty() ? "" : "; did you mean '" + hint + "'?"));
     }
     return index;
   }
@@ -312,8 +316,7 @@ class ProfileReader {
     }
     const toml::table* members = table.table("members");
     if (members == nullptr) table.fail("members", "is missing");
-    topic.members =
-        read_members(*members, table.where() + ".members", topic.event_types, false);
+    topic.members = read_members(*members, table.where() + ".members", topic.event_types, false);
     if (!event_type_member.empty()) {
       for (const Member& member : topic.members) {
         if (member.name == event_type_member) {
@@ -389,10 +392,9 @@ class ProfileReader {
       }
       plan.columns.push_back(read_column(name, column_table, topic, plan));
     }
-    const bool has_time =
-        std::any_of(plan.columns.begin(), plan.columns.end(), [](const Column& column) {
-          return column.source.kind == ColumnSource::Kind::kTime;
-        });
+    const bool has_time = std::any_of(
+        plan.columns.begin(), plan.columns.end(),
+        [](const Column& column) { return column.source.kind == ColumnSource::Kind::kTime; });
     if (!has_time) column_table.fail("", "no column takes the event time (\"#time\")");
     table.finish();
     return plan;
@@ -434,8 +436,7 @@ class ProfileReader {
           }
           if (sources.size() > 1) table.fail(name, "'" + source + "' must stand alone");
           const Member& rows = topic.members[static_cast<size_t>(outer)];
-          const int inner =
-              member_index(table, name, source.substr(dot + 1), rows.member_names);
+          const int inner = member_index(table, name, source.substr(dot + 1), rows.member_names);
           one.source.kind = Kind::kElementMember;
           one.source.members = {static_cast<uint16_t>(inner)};
           member = &rows.members[static_cast<size_t>(inner)];

@@ -78,7 +78,8 @@ struct ColumnSource {
 struct Column {
   std::string name;
   ColumnSource source;
-  // The value's type and whether it is an array; for kLine, kTime, kDeleted as PostgreSQL sees them.
+  // The value's type and whether it is an array; for kLine, kTime, kDeleted as PostgreSQL sees
+  // them.
   ValueKind kind = ValueKind::kText;
   bool array = false;
   bool wide = false;

@@ -58,8 +58,8 @@ void FieldWriter::text(std::string_view value) {
 
 void FieldWriter::numeric(Int128 units, int scale) {
   const bool negative = units < 0;
-  auto magnitude = negative ? -static_cast<unsigned __int128>(units)
-                            : static_cast<unsigned __int128>(units);
+  auto magnitude =
+      negative ? -static_cast<unsigned __int128>(units) : static_cast<unsigned __int128>(units);
   // Digits of base 10,000, least first. The fraction begins at a digit's border.
   uint16_t digits[16];
   int count = 0;

@@ -31,8 +31,7 @@ class TextTable {
       const int32_t index = slots_[at];
       if (index < 0) return -1;
       const std::string& known = texts_[static_cast<size_t>(index)];
-      if (known.size() == text.size() &&
-          std::memcmp(known.data(), text.data(), text.size()) == 0) {
+      if (known.size() == text.size() && std::memcmp(known.data(), text.data(), text.size()) == 0) {
         return index;
       }
     }

@@ -610,7 +610,7 @@ void Worker::after_commit(double seconds) {
 // Something was committed: windows may be due.
 void Worker::close() {
   if (shared_.config.bridge.close_after_batch) {
-    close_windows(writer_.connection(), shared_.fault_point, shared_.metrics);
+    close_windows(writer_.connection(), Closing::kAll, shared_.fault_point, shared_.metrics);
   } else {
     shared_.closer.notify();
   }

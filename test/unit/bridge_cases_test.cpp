@@ -122,9 +122,9 @@ TEST_P(Cases, ExactlyTheListedLinesAreDeadLetters) {
       ++number;
       if (line.key.empty() && profile.topics[topic].catalogue_key >= 0) {
         line.key = catalogue_key(
-            line.value,
-            profile.topics[topic].members[static_cast<size_t>(profile.topics[topic].catalogue_key)]
-                .name);
+            line.value, profile.topics[topic]
+                            .members[static_cast<size_t>(profile.topics[topic].catalogue_key)]
+                            .name);
       }
       Message message;
       message.value = line.tombstone ? nullptr : line.value.data();

@@ -38,7 +38,8 @@ class ConfigTest : public testing::Test {
     return "";
   }
 
-  const std::vector<std::string> least_ = {"kafka.bootstrap_servers=k:9092", "postgres.dsn=dbname=x"};
+  const std::vector<std::string> least_ = {"kafka.bootstrap_servers=k:9092",
+                                           "postgres.dsn=dbname=x"};
   std::vector<std::string> with(std::vector<std::string> more) const {
     more.insert(more.begin(), least_.begin(), least_.end());
     return more;
@@ -119,8 +120,7 @@ TEST_F(ConfigTest, SecretsStayOutOfArgumentsAndOpenFiles) {
   EXPECT_NE(error_of(file(text, 0644), {}), "");
   EXPECT_EQ(read_secret(file("secret\n", 0640), "key"), "secret");
   EXPECT_THROW(read_secret(file("secret\n", 0644), "key"), ConfigError);
-  const Config config =
-      Config::load("", with({"kafka.password_file=" + file("hidden\n", 0600)}));
+  const Config config = Config::load("", with({"kafka.password_file=" + file("hidden\n", 0600)}));
   EXPECT_EQ(config.kafka.properties.at("sasl.password"), "hidden");
 }
 
@@ -201,12 +201,14 @@ TEST(ProfileText, TypesMustFitTheirColumns) {
   };
   EXPECT_EQ(profile_error(with_member("{ type = \"integer\", min = 0, max = 5 }")), "");
   EXPECT_NE(profile_error(with_member("{ type = \"integer\", max = 2147483648 }")), "");
-  EXPECT_EQ(profile_error(with_member("{ type = \"integer\", max = 2147483648, column = \"int8\" }")),
-            "");
+  EXPECT_EQ(
+      profile_error(with_member("{ type = \"integer\", max = 2147483648, column = \"int8\" }")),
+      "");
   EXPECT_NE(profile_error(with_member("{ type = \"decimal\" }")), "");
   EXPECT_EQ(profile_error(with_member("{ type = \"decimal\", column = \"numeric(4,2)\" }")), "");
   EXPECT_NE(
-      profile_error(with_member("{ type = \"decimal\", max = 100, column = \"numeric(4,2)\" }")), "");
+      profile_error(with_member("{ type = \"decimal\", max = 100, column = \"numeric(4,2)\" }")),
+      "");
   EXPECT_EQ(profile_error(
                 with_member("{ type = \"decimal\", max = \"99.99\", column = \"numeric(4,2)\" }")),
             "");

@@ -47,8 +47,8 @@ class DecoderTest : public testing::Test {
   }
 
   // An inventory event, the smallest of all, with members added.
-  static std::string stock(const std::string& more = "", const std::string& time =
-                                                             "\"2026-11-20T10:00:00Z\"") {
+  static std::string stock(const std::string& more = "",
+                           const std::string& time = "\"2026-11-20T10:00:00Z\"") {
     return std::string("{\"event_id\":\"") + kId +
            "\",\"event_type\":\"stock_update\",\"timestamp\":" + time +
            ",\"product_id\":\"PROD_1\",\"country\":\"USA\",\"stock_level\":5,\"delta\":-7" + more +
@@ -89,10 +89,8 @@ TEST_F(DecoderTest, NestedArraysBecomeElements) {
   ASSERT_EQ(decoded.reason, Reason::kNone) << decoded.detail;
   const Value& rows = value("transactions", "products", decoded);
   ASSERT_EQ(rows.count, 2u);
-  const Member& member = profile_.topics[topic("transactions")]
-                             .members[static_cast<size_t>(
-                                 profile_.topics[topic("transactions")].member_names.find(
-                                     "products"))];
+  const Member& member = profile_.topics[topic("transactions")].members[static_cast<size_t>(
+      profile_.topics[topic("transactions")].member_names.find("products"))];
   const auto price = static_cast<size_t>(member.member_names.find("price"));
   EXPECT_EQ(to_text(decoded.elements[rows.first + price].units, 2), "0.13");
   EXPECT_EQ(to_text(value("transactions", "total_amount", decoded).units, 2), "1.01");
@@ -100,8 +98,8 @@ TEST_F(DecoderTest, NestedArraysBecomeElements) {
 
 TEST_F(DecoderTest, IgnoredMembersMayHoldAnything) {
   for (const char* more :
-       {",\"x\":\"\\u0000\"", ",\"x\":\"\\ud800\"", ",\"y\":1,\"y\":2", ",\"\":{}",
-        ",\"x\":1e400", ",\"old_price\":\"not for this type\"", ",\"old_price\":1,\"old_price\":2",
+       {",\"x\":\"\\u0000\"", ",\"x\":\"\\ud800\"", ",\"y\":1,\"y\":2", ",\"\":{}", ",\"x\":1e400",
+        ",\"old_price\":\"not for this type\"", ",\"old_price\":1,\"old_price\":2",
         ",\"x\":{\"timestamp\":1,\"event_id\":[]}", ",\"\\u0000\":0", ",\"\\ud800\":0"}) {
     EXPECT_EQ(reason("inventory", stock(more)), "none") << more;
   }
@@ -127,13 +125,45 @@ TEST_F(DecoderTest, NullIsAbsentForOptionalMembers) {
 }
 
 TEST_F(DecoderTest, SyntaxIsStrictEverywhere) {
-  for (const char* text :
-       {"", " ", "{", "}", "{}x", "{}{}", "{\"a\":1", "{\"a\":}", "{\"a\"}", "{\"a\":1,}", "{,}",
-        "{\"a\":tru}", "{\"a\":[1,2}", "{\"a\":{\"b\":1]}", "{\"a\":[1,]}", "{\"a\":[,1]}",
-        "{\"a\":1 2}", "{\"a\":\"x\"y\"}", "{\"a\" 1}", "{a:1}", "{'a':1}", "{\"a\":01}",
-        "{\"a\":\"\t\"}", "{\"a\":\"\\x\"}", "{\"a\\q\":1}", "{\"a\":nul}", "{\"a\":1.}",
-        "{\"a\":[1}", "{\"a\":{\"b\":1}", "\xEF\xBB\xBF{}", "{\"a\":1}]", "[1,2", "{\"a\":+1}",
-        "{\"a\":\"b}", "{\"a\":1\f}", "tru", "1 2", "\"a\"b", "{\"a\":[[1,2],[3}]}"}) {
+  for (const char* text : {"",
+                           " ",
+                           "{",
+                           "}",
+                           "{}x",
+                           "{}{}",
+                           "{\"a\":1",
+                           "{\"a\":}",
+                           "{\"a\"}",
+                           "{\"a\":1,}",
+                           "{,}",
+                           "{\"a\":tru}",
+                           "{\"a\":[1,2}",
+                           "{\"a\":{\"b\":1]}",
+                           "{\"a\":[1,]}",
+                           "{\"a\":[,1]}",
+                           "{\"a\":1 2}",
+                           "{\"a\":\"x\"y\"}",
+                           "{\"a\" 1}",
+                           "{a:1}",
+                           "{'a':1}",
+                           "{\"a\":01}",
+                           "{\"a\":\"\t\"}",
+                           "{\"a\":\"\\x\"}",
+                           "{\"a\\q\":1}",
+                           "{\"a\":nul}",
+                           "{\"a\":1.}",
+                           "{\"a\":[1}",
+                           "{\"a\":{\"b\":1}",
+                           "\xEF\xBB\xBF{}",
+                           "{\"a\":1}]",
+                           "[1,2",
+                           "{\"a\":+1}",
+                           "{\"a\":\"b}",
+                           "{\"a\":1\f}",
+                           "tru",
+                           "1 2",
+                           "\"a\"b",
+                           "{\"a\":[[1,2],[3}]}"}) {
     EXPECT_EQ(reason("inventory", text), "invalid_json") << text;
   }
   EXPECT_EQ(reason("inventory", std::string("{}\0", 3)), "invalid_json");
@@ -167,15 +197,18 @@ TEST_F(DecoderTest, Depth) {
   EXPECT_EQ(reason("inventory", stock(",\"x\":" + nested(31))), "none");
   EXPECT_EQ(reason("inventory", stock(",\"x\":" + nested(32))), "too_deep");
   EXPECT_EQ(reason("inventory", stock(",\"x\":" + nested(20'000))), "too_deep");
-  EXPECT_EQ(reason("inventory", stock(",\"x\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"")), "none");
+  EXPECT_EQ(reason("inventory", stock(",\"x\":\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[\"")),
+            "none");
 }
 
 TEST_F(DecoderTest, Size) {
   const std::string small = stock(",\"x\":\"\"");
-  EXPECT_EQ(reason("inventory", stock(",\"x\":\"" + std::string(65'536 - small.size(), 'x') + "\"")),
-            "none");
-  EXPECT_EQ(reason("inventory", stock(",\"x\":\"" + std::string(65'537 - small.size(), 'x') + "\"")),
-            "too_large");
+  EXPECT_EQ(
+      reason("inventory", stock(",\"x\":\"" + std::string(65'536 - small.size(), 'x') + "\"")),
+      "none");
+  EXPECT_EQ(
+      reason("inventory", stock(",\"x\":\"" + std::string(65'537 - small.size(), 'x') + "\"")),
+      "too_large");
 }
 
 TEST_F(DecoderTest, TextFaults) {
@@ -291,12 +324,13 @@ TEST_F(DecoderTest, OrdersHaveOneToFiveLines) {
   EXPECT_EQ(reason("transactions", order("[[" + line + "]]")), "ill_typed");
   EXPECT_EQ(reason("transactions", order(line)), "ill_typed");
   EXPECT_EQ(reason("transactions", order("[{\"quantity\":1,\"price\":1}]")), "missing_member");
-  EXPECT_EQ(reason("transactions",
-                   order("[{\"product_id\":\"PROD_1\",\"quantity\":1,\"quantity\":1,\"price\":1}]")),
-            "duplicate_member");
-  EXPECT_EQ(reason("transactions",
-                   order("[{\"product_id\":\"PROD_1\",\"quantity\":101,\"price\":1}]")),
-            "out_of_range");
+  EXPECT_EQ(
+      reason("transactions",
+             order("[{\"product_id\":\"PROD_1\",\"quantity\":1,\"quantity\":1,\"price\":1}]")),
+      "duplicate_member");
+  EXPECT_EQ(
+      reason("transactions", order("[{\"product_id\":\"PROD_1\",\"quantity\":101,\"price\":1}]")),
+      "out_of_range");
 }
 
 // Every prefix of a message and every message with one byte changed ends in a verdict.

@@ -55,8 +55,7 @@ TEST(DedupMemory, AClaimUnderWayIsWaitedFor) {
     EXPECT_EQ(dedup.claim(second, 0, id_of(7), kTime), Answer::kContested);
     std::thread other([&] { commits ? dedup.commit(first) : dedup.abort(first); });
     dedup.wait_for_claim(0, id_of(7), 10);
-    EXPECT_EQ(dedup.claim(second, 0, id_of(7), kTime),
-              commits ? Answer::kDuplicate : Answer::kNew);
+    EXPECT_EQ(dedup.claim(second, 0, id_of(7), kTime), commits ? Answer::kDuplicate : Answer::kNew);
     other.join();
   }
 }

@@ -30,19 +30,52 @@ std::string numeric(Int128 units, int scale) {
 
 // The expected bytes are what numeric_send of PostgreSQL 15 gives for the same values.
 TEST(FieldWriter, Numeric) {
-  EXPECT_EQ(numeric(0, 2), "00000008" "0000000000000002");
-  EXPECT_EQ(numeric(1, 2), "0000000a" "0001ffff00000002" "0064");
-  EXPECT_EQ(numeric(100, 2), "0000000a" "0001000000000002" "0001");
-  EXPECT_EQ(numeric(12345, 2), "0000000c" "0002000000000002" "007b" "1194");
-  EXPECT_EQ(numeric(-12345, 2), "0000000c" "0002000040000002" "007b" "1194");
-  EXPECT_EQ(numeric(1000000, 2), "0000000a" "0001000100000002" "0001");
-  EXPECT_EQ(numeric(1, 6), "0000000a" "0001fffe00000006" "0064");
-  EXPECT_EQ(numeric(1500000, 6), "0000000c" "0002000000000006" "0001" "1388");
-  EXPECT_EQ(numeric(7, 0), "0000000a" "0001000000000000" "0007");
+  EXPECT_EQ(numeric(0, 2),
+            "00000008"
+            "0000000000000002");
+  EXPECT_EQ(numeric(1, 2),
+            "0000000a"
+            "0001ffff00000002"
+            "0064");
+  EXPECT_EQ(numeric(100, 2),
+            "0000000a"
+            "0001000000000002"
+            "0001");
+  EXPECT_EQ(numeric(12345, 2),
+            "0000000c"
+            "0002000000000002"
+            "007b"
+            "1194");
+  EXPECT_EQ(numeric(-12345, 2),
+            "0000000c"
+            "0002000040000002"
+            "007b"
+            "1194");
+  EXPECT_EQ(numeric(1000000, 2),
+            "0000000a"
+            "0001000100000002"
+            "0001");
+  EXPECT_EQ(numeric(1, 6),
+            "0000000a"
+            "0001fffe00000006"
+            "0064");
+  EXPECT_EQ(numeric(1500000, 6),
+            "0000000c"
+            "0002000000000006"
+            "0001"
+            "1388");
+  EXPECT_EQ(numeric(7, 0),
+            "0000000a"
+            "0001000000000000"
+            "0007");
   // 10^28 + 1 at scale 0: more than 64 bits.
   Int128 big = 1;
   for (int i = 0; i < 28; ++i) big *= 10;
-  EXPECT_EQ(numeric(big + 1, 0), "00000018" "0008000700000000" "0001000000000000" "0000000000000001");
+  EXPECT_EQ(numeric(big + 1, 0),
+            "00000018"
+            "0008000700000000"
+            "0001000000000000"
+            "0000000000000001");
 }
 
 TEST(FieldWriter, OtherTypes) {
@@ -60,14 +93,24 @@ TEST(FieldWriter, OtherTypes) {
 
 TEST(FieldWriter, Arrays) {
   EXPECT_EQ(encoded([](FieldWriter& f) { f.end_array(f.begin_array(25, 0)); }),
-            "0000000c" "00000000" "00000000" "00000019");
+            "0000000c"
+            "00000000"
+            "00000000"
+            "00000019");
   EXPECT_EQ(encoded([](FieldWriter& f) {
               const size_t start = f.begin_array(25, 2);
               f.text("a");
               f.text("");
               f.end_array(start);
             }),
-            "0000001d" "00000001" "00000000" "00000019" "00000002" "00000001" "0000000161" "00000000");
+            "0000001d"
+            "00000001"
+            "00000000"
+            "00000019"
+            "00000002"
+            "00000001"
+            "0000000161"
+            "00000000");
 }
 
 TEST(FieldWriter, GrowsWithoutLosingAnything) {
@@ -113,7 +156,8 @@ TEST(BatchRows, OneRowALineAndOneBufferADay) {
   for (const std::string& day : days) {
     texts.push_back(
         "{\"transaction_id\":\"11111111-2222-3333-4444-555555555555\",\"user_id\":\"USER_1\","
-        "\"timestamp\":\"" + day +
+        "\"timestamp\":\"" +
+        day +
         "\",\"total_amount\":1,\"payment_method\":\"PayPal\",\"country\":\"UK\",\"products\":["
         "{\"product_id\":\"PROD_1\",\"quantity\":1,\"price\":1},"
         "{\"product_id\":\"PROD_2\",\"quantity\":2,\"price\":1}]}");

@@ -100,8 +100,7 @@ class Compactor {
       const uint64_t hash = hash_bytes(key.data(), key.size());
       Group* group;
       if (stored.sessions) {
-        const auto first = static_cast<int64_t>(in.fixed64());
-        const auto last = static_cast<int64_t>(static_cast<uint64_t>(first) + in.varint());
+        const auto [first, last] = read_session_span(in);
         Group& head = table_.at(hash, 0, key);
         group = head.first > head.last ? &head : &table_.add_segment(head);
         group->first = first;

@@ -83,8 +83,7 @@ void Merger::take(int64_t stamp, int64_t slice, std::string_view chunk) {
   if (layout.sessions) {
     while (!in.done()) {
       const std::string_view key = rollup_key(in.bytes());
-      const auto first = static_cast<int64_t>(in.fixed64());
-      const auto last = static_cast<int64_t>(static_cast<uint64_t>(first) + in.varint());
+      const auto [first, last] = read_session_span(in);
       Group& head = table_.at(hash_bytes(key.data(), key.size()), 0, key);
       Group& segment = head.first > head.last ? head : table_.add_segment(head);
       segment.first = first;
@@ -98,7 +97,7 @@ void Merger::take(int64_t stamp, int64_t slice, std::string_view chunk) {
   std::vector<Micros> starts;
   const Micros oldest = add(slice, -(window.width - window.slide));
   for (Micros start = floor_to(oldest, window.slide, window.offset); start <= slice;
-       start += window.slide) {
+       start = add(start, window.slide)) {
     const Micros end = start + window.width;
     if (end <= slice || end <= range_.from || end > range_.until) continue;
     if (start < version_.live_from || start >= version_.live_until) continue;

@@ -54,8 +54,8 @@ DetectorDefinition* read_detector(const char* text) {
     if (passes_not_null(expr, entry->relid))
       detector->not_null_columns = lappend(detector->not_null_columns, target->resname);
   }
-  // Deparsed, a reference to a common table expression is its bare name, which the rows that matched
-  // then answer to.
+  // Deparsed, a reference to a common table expression is its bare name, which the rows that
+  // matched then answer to.
   if (entry->alias == nullptr) entry->alias = makeAlias(entry->eref->aliasname, NIL);
   entry->rtekind = RTE_CTE;
   entry->ctename = pstrdup("globalmart_matched");

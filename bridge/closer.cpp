@@ -32,6 +32,7 @@ void Closer::connect() {
   connection_.execute("LISTEN globalmart_lists");
   read_lists();
   reported_version_ = 0;
+  shared_.metrics.set_closer_ready(true);
 }
 
 void Closer::prepare() {
@@ -126,7 +127,10 @@ void Closer::run() {
     } catch (const DatabaseError& error) {
       shared_.metrics.database_error();
       spdlog::error("closer sqlstate={} {}", error.sqlstate(), error.what());
-      if (error.connection_lost()) connection_.close();
+      if (error.connection_lost()) {
+        connection_.close();
+        shared_.metrics.set_closer_ready(false);
+      }
       shared_.stop.wait_for(kRound);
     }
     shared_.closer.wait_for(kRound);

@@ -7,7 +7,7 @@
 namespace globalmart {
 
 Metrics::Metrics(const Profile& profile, size_t workers)
-    : profile_(profile), ready_(std::make_unique<std::atomic<bool>[]>(workers)), workers_(workers) {
+    : profile_(profile), ready_(std::make_unique<std::atomic<bool>[]>(workers + 1)), workers_(workers) {
   using namespace prometheus;
   auto& accepted = BuildCounter()
                        .Name("globalmart_bridge_accepted_total")
@@ -94,7 +94,7 @@ void Metrics::windows_closed(int64_t rows, double seconds) {
 }
 
 bool Metrics::ready() const {
-  for (size_t i = 0; i < workers_; ++i) {
+  for (size_t i = 0; i <= workers_; ++i) {
     if (!ready_[i]) return false;
   }
   return true;

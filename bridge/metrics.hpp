@@ -32,8 +32,10 @@ class Metrics {
   void windows_closed(int64_t rows, double seconds);
   void alerts_sent(size_t count) { alerts_->Increment(static_cast<double>(count)); }
 
-  // A worker is ready when it has a connection and its partitions.
+  // A worker is ready when it has a connection and its partitions, the closer (it tries the database
+  // every second, whether messages come or not) when it has a connection.
   void set_ready(size_t worker, bool ready) { ready_[worker] = ready; }
+  void set_closer_ready(bool ready) { ready_[workers_] = ready; }
   bool ready() const;
 
   // The text format, with the gauges brought up to date.

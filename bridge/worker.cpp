@@ -668,7 +668,7 @@ void Worker::redrive(bool all) {
 }
 
 bool Worker::pause(int attempt) {
-  const int wait = std::min(5000, 100 << std::min(attempt - 1, 6));
+  const int wait = std::min(2000, 100 << std::min(attempt - 1, 5));
   if (shared_.stop.requested()) {
     if (shared_.stop.age() > kStopPatience || shared_.stop.status() != 0) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(std::min(wait, 500)));

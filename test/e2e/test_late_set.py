@@ -43,7 +43,8 @@ def test_exact_late_set(shop, recording, batch):
         for name, late in oracle.late.items()
         for event in late.values()
     }
-    assert {DOMAIN_OF_TOPIC[row[1]] for row in expected} == set(DOMAIN_OF_TOPIC.values())
+    late_domains = {DOMAIN_OF_TOPIC[row[1]] for row in expected}
+    assert late_domains >= {"transactions", "cart", "views"}, "too little was late to test anything"
     of_name = {name: topic for topic, name in recording.topics.names.items()}
     stored = [
         (name, of_name.get(topic, topic), *rest)

@@ -1,6 +1,9 @@
 // The statement trigger of every stream table: a batch of new rows is folded where it is inserted,
 // in the same transaction. From top to bottom the way of a batch.
+#include <algorithm>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "fold/detect.hpp"
 #include "fold/fold.hpp"
@@ -95,6 +98,38 @@ void fold_batch(const TriggerData* trigger, const char* domain, const store::Dom
   run_detectors(program);
 }
 
+// What a transaction's first fold in a domain saw of the closes. All its folds judge by it: an
+// order and its lines come as two statements, and a publication between them would find one in time
+// and the other late. A close that was published since waits for this transaction, whose partials
+// still count in it.
+struct FirstFold {
+  std::string domain;
+  LocalTransactionId transaction = InvalidLocalTransactionId;
+  int64_t close_seq = 0;
+  std::vector<store::ProgressRow> progress;
+};
+
+void judge_as_first_fold(const char* domain, bool held, store::DomainState& state,
+                         store::ProgressRow* rows, int count) {
+  static std::vector<FirstFold> kept;
+  auto first = std::find_if(kept.begin(), kept.end(),
+                            [&](const FirstFold& fold) { return fold.domain == domain; });
+  if (first == kept.end()) first = kept.insert(first, FirstFold{domain, {}, 0, {}});
+  if (!held || first->transaction != MyProc->lxid) {
+    first->transaction = MyProc->lxid;
+    first->close_seq = state.close_seq;
+    first->progress.assign(rows, rows + count);
+    return;
+  }
+  state.close_seq = first->close_seq;
+  // What the transaction itself has made or merged since is judged as it is now.
+  for (int i = 0; i < count; ++i)
+    for (const store::ProgressRow& seen : first->progress)
+      if (seen.version_id == rows[i].version_id &&
+          rows[i].progress.merged_until <= seen.progress.closed_until)
+        rows[i].progress = seen.progress;
+}
+
 }  // namespace
 
 }  // namespace globalmart::fold
@@ -112,7 +147,7 @@ GLOBALMART_FUNCTION(globalmart_fold_rows) {
     domain = fold::domain_of(stream_name, RelationGetRelid(trigger->tg_relation));
     // First the tag, then a fresh snapshot, whatever the isolation level: either a closer waits for
     // this fold, or this fold sees the window as closed.
-    store::hold_fold_lock(domain);
+    const bool held = store::hold_fold_lock(domain);
     // The definitions too are read with it: a statement may have begun before they changed.
     Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
     PushActiveSnapshot(snapshot);
@@ -121,6 +156,7 @@ GLOBALMART_FUNCTION(globalmart_fold_rows) {
     state = store::read_progress(domain, snapshot, &progress, &progress_count);
     program = &fold::program_for(stream_name, RelationGetRelid(trigger->tg_relation),
                                  state.definition_version);
+    fold::judge_as_first_fold(domain, held, state, progress, progress_count);
     fold::apply_progress(*program, progress, progress_count);
     PopActiveSnapshot();
     UnregisterSnapshot(snapshot);

@@ -14,9 +14,11 @@ LOCKTAG fold_tag(const char* domain) {
   return tag;
 }
 
-void hold_fold_lock(const char* domain) {
+bool hold_fold_lock(const char* domain) {
   const LOCKTAG tag = fold_tag(domain);
+  const bool held = LockHeldByMe(&tag, RowExclusiveLock);
   LockAcquire(&tag, RowExclusiveLock, false, false);
+  return held;
 }
 
 void wait_for_folds() {

@@ -9,8 +9,9 @@ namespace globalmart::store {
 
 LOCKTAG fold_tag(const char* domain);
 
-// Shared, to the end of the transaction; never waits behind a closer.
-void hold_fold_lock(const char* domain);
+// Shared, to the end of the transaction; never waits behind a closer. True when an earlier fold of
+// the transaction holds it already (a savepoint that was rolled back gave it up).
+bool hold_fold_lock(const char* domain);
 
 // Waits until every fold that holds a tag now has ended. The domains come from the catalogue.
 void wait_for_folds();

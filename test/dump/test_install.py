@@ -18,7 +18,7 @@ def test_drop_and_create_again(source, empty_database):
     changed_shop.as_keeper(source, "SELECT globalmart.install_shop()")
     source.close()
     state.assert_same(state.catalog(fresh), state.catalog(source))
-    state.assert_same(state.content(fresh), state.content(source))
+    state.assert_same(state.content(fresh, logical=True), state.content(source, logical=True))
     feed = Feed(source)
     source.execute("CREATE SCHEMA app AUTHORIZATION keeper")
     changed_shop.make_own_stream(source)
@@ -35,7 +35,7 @@ def test_extension_without_a_shop(empty_database, cluster, folder):
     copy = cluster.new_database()
     restore.restore(restore.dump(empty_database, restore.PLAIN, folder), restore.PLAIN, copy)
     state.assert_same(state.catalog(empty_database), state.catalog(copy))
-    state.assert_same(state.content(empty_database), state.content(copy))
+    state.assert_same(state.content(empty_database, logical=True), state.content(copy, logical=True))
     copy.drop()
 
 

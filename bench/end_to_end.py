@@ -174,6 +174,8 @@ def main():
             cluster.start()
             broker.create()
             broker.start()
+            # Without it the bridge would wait for the delivery of its alerts before it exits.
+            broker.create_topics(["alerts-topic"], 1)
             subprocess.run(
                 [GENERATOR, "--bootstrap-servers", broker.bootstrap, "--count", str(options.events)]
                 + ["--event-rate", str(options.event_rate), "--users", str(options.users)]

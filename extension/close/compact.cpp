@@ -1,6 +1,8 @@
 // globalmart.compact_plan(domain, plan): copies what open windows still need out of the draining
 // log, merged, into the one that folds append to. The SQL around it (compaction.sql) decides when.
 #include <algorithm>
+#include <string>
+#include <unordered_set>
 
 #include "close/version.hpp"
 #include "core/partial.hpp"
@@ -119,6 +121,18 @@ class Compactor {
     }
   }
 
+  // Notes the keys of a chunk of the log in use: a session of theirs may go on there.
+  void note_keys(std::string_view chunk) {
+    ByteReader in(chunk);
+    const PartialLayout stored = PartialLayout::read(in);
+    while (!in.done()) {
+      continued_.emplace(in.bytes());
+      read_session_span(in);
+      for (const PartialLayout::Entry& entry : stored.entries)
+        GroupStates::skip(entry.kind, entry.form, in);
+    }
+  }
+
   // Joins the segments of sessions, leaves out sessions that are closed, writes the rest.
   void write(int plan_id, store::ChunkBatch& batch) {
     std::vector<Group*> kept = layout_.sessions ? open_sessions() : table_.all();
@@ -140,7 +154,11 @@ class Compactor {
         segments.push_back(segment);
       join_segments(table_.states(), segments, gap);
       for (Group* segment : segments)
-        if (add(segment->last, gap) > version->progress.merged_until) open.push_back(segment);
+        // What looks closed here may be the beginning of a session that goes on in the other log; a
+        // closed one that is kept for nothing is passed over by every reader.
+        if (add(segment->last, gap) > version->progress.merged_until ||
+            continued_.contains(std::string(head->key())))
+          open.push_back(segment);
     }
     return open;
   }
@@ -148,6 +166,7 @@ class Compactor {
   const PlanUse& use_;
   PartialLayout layout_;
   GroupTable table_;
+  std::unordered_set<std::string> continued_;
 };
 
 }  // namespace
@@ -192,6 +211,15 @@ GLOBALMART_FUNCTION(globalmart_compact_plan) {
         },
         &compactor);
   });
+  if (layout.sessions)
+    pg::guarded([&] {
+      store::read_generation(
+          domain, state.generation, plan_id, kMinusInfinity, kPlusInfinity,
+          [](void* context, int64_t, int64_t, std::string_view body) {
+            static_cast<Compactor*>(context)->note_keys(body);
+          },
+          &compactor);
+    });
   compactor.write(plan_id, batch);
   pg::guarded([&] { store::append_chunks(domain, state.generation, state.close_seq, batch); });
   return Int64GetDatum(static_cast<int64>(batch.bytes.size()));

@@ -12,12 +12,12 @@ from oracle import instants, rollups
 from oracle.intake import Oracle
 
 CLIENTS = 16
+TRANSACTIONS = 2_000
 EVENTS_EACH = 3
 
 
-def test_many_clients(database, cluster, seed, long_form):
-    transactions = 2_000 if long_form else 300
-    count = CLIENTS * transactions * EVENTS_EACH
+def test_many_clients(database, cluster, seed):
+    count = CLIENTS * TRANSACTIONS * EVENTS_EACH
     shop = small_shop.SmallShop(seed, count, generated.START, 90 * instants.MINUTE, users=200)
     database.set_clock(generated.CLOCK)
     oracle = Oracle(generated.CLOCK)
@@ -26,7 +26,7 @@ def test_many_clients(database, cluster, seed, long_form):
     portions = [
         [
             events[(number * CLIENTS + client) * EVENTS_EACH :][:EVENTS_EACH]
-            for number in range(transactions)
+            for number in range(TRANSACTIONS)
         ]
         for client in range(CLIENTS)
     ]

@@ -3,6 +3,7 @@
 #include "pg/entry.hpp"
 
 extern "C" {
+#include "access/parallel.h"
 #include "utils/datetime.h"
 PG_MODULE_MAGIC;
 __attribute__((visibility("default"))) void _PG_init(void);
@@ -14,46 +15,47 @@ namespace {
 
 char* now_setting = nullptr;
 
-struct ParsedNow {
-  bool set;
-  TimestampTz time;
-};
-
-bool check_now(char** value, void** extra, GucSource) {
-  auto* parsed = static_cast<ParsedNow*>(malloc(sizeof(ParsedNow)));
-  if (parsed == nullptr) return false;
-  parsed->set = **value != '\0';
-  parsed->time = 0;
-  if (parsed->set) {
-    // Without a zone the time is UTC: a setting must not depend on another one.
-    char buffer[MAXDATELEN + MAXDATEFIELDS];
-    char* fields[MAXDATEFIELDS];
-    int types[MAXDATEFIELDS], count = 0, kind = 0, zone = 0;
-    fsec_t fraction = 0;
-    struct pg_tm parts;
-    Timestamp time;
-    if (ParseDateTime(*value, buffer, sizeof buffer, fields, types, MAXDATEFIELDS, &count) != 0 ||
-        DecodeDateTime(fields, types, count, &kind, &parts, &fraction, &zone) != 0 ||
-        kind != DTK_DATE) {
-      free(parsed);
-      GUC_check_errdetail("It must be a timestamp such as 2026-11-20 10:00:00Z.");
-      return false;
-    }
-    bool has_zone = false;
-    for (int i = 0; i < count; ++i)
-      has_zone = has_zone || types[i] == DTK_TZ || types[i] == DTK_STRING;
-    if (!has_zone) zone = 0;
-    if (tm2timestamp(&parts, fraction, &zone, &time) != 0) {
-      free(parsed);
-      return false;
-    }
-    parsed->time = time;
-  }
-  *extra = parsed;
-  return true;
+// A timestamp as text; without a zone it is UTC, since a setting must not depend on another one.
+bool parse_time(const char* text, TimestampTz* time) {
+  char buffer[MAXDATELEN + MAXDATEFIELDS];
+  char* fields[MAXDATEFIELDS];
+  int types[MAXDATEFIELDS], count = 0, kind = 0, zone = 0;
+  fsec_t fraction = 0;
+  struct pg_tm parts;
+  if (ParseDateTime(text, buffer, sizeof buffer, fields, types, MAXDATEFIELDS, &count) != 0 ||
+      DecodeDateTime(fields, types, count, &kind, &parts, &fraction, &zone) != 0 ||
+      kind != DTK_DATE)
+    return false;
+  bool has_zone = false;
+  for (int i = 0; i < count; ++i)
+    has_zone = has_zone || types[i] == DTK_TZ || types[i] == DTK_STRING;
+  if (!has_zone) zone = 0;
+  return tm2timestamp(&parts, fraction, &zone, time) == 0;
 }
 
-ParsedNow current_now = {false, 0};
+struct ParsedNow {
+  bool set;
+  bool parsed;
+  TimestampTz time;
+};
+ParsedNow current_now = {false, true, 0};
+
+bool check_now(char** value, void** extra, GucSource) {
+  ParsedNow checked = {**value != '\0', true, 0};
+  // A parallel worker takes over what its leader has checked, before it knows the abbreviations of
+  // time zones, Z among them: it parses at the first use.
+  if (checked.set && InitializingParallelWorker) {
+    checked.parsed = false;
+  } else if (checked.set && !parse_time(*value, &checked.time)) {
+    GUC_check_errdetail("It must be a timestamp such as 2026-11-20 10:00:00Z.");
+    return false;
+  }
+  auto* kept = static_cast<ParsedNow*>(malloc(sizeof(ParsedNow)));
+  if (kept == nullptr) return false;
+  *kept = checked;
+  *extra = kept;
+  return true;
+}
 
 void assign_now(const char*, void* extra) {
   if (extra != nullptr) current_now = *static_cast<ParsedNow*>(extra);
@@ -72,7 +74,16 @@ void define_settings() {
   MarkGUCPrefixReserved("globalmart");
 }
 
-TimestampTz clock_now() { return current_now.set ? current_now.time : GetCurrentTimestamp(); }
+TimestampTz clock_now() {
+  if (!current_now.set) return GetCurrentTimestamp();
+  if (!current_now.parsed) {
+    if (!parse_time(now_setting, &current_now.time))
+      ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+              errmsg("invalid value for parameter \"globalmart.now\": \"%s\"", now_setting));
+    current_now.parsed = true;
+  }
+  return current_now.time;
+}
 
 void set_processing_time(TimestampTz time) {
   processing_time = time;

@@ -115,7 +115,7 @@ demo:
 	./demo
 check:
 	./check
-# From a preloaded Kafka topic to closed windows; the extension must be installed. See bench/README.md.
+# From a preloaded Kafka topic to closed windows. See bench/README.md.
 bench: all
 	sh tools/fetch-kafka
 	./bench/end_to_end.py $(BENCH_OPTIONS)

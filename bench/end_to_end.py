@@ -6,7 +6,8 @@
 A private PostgreSQL (fsync and synchronous_commit on), a real Apache Kafka, the generator's events in
 six topics, loaded before the clock starts; then `globalmart-bridge --drain` from start to exit. A run
 counts when the bridge says that every message was applied; `verify` of a rollup is the reader's to run.
-Needs what `make deps` and `tools/fetch-kafka` install, and the extension installed.
+Needs a finished build, what `make deps` and `tools/fetch-kafka` install, and nothing of the system's PostgreSQL:
+the extension is staged beside a private copy of the server.
 """
 
 import argparse
@@ -165,6 +166,10 @@ def main():
     fetch_jars()
     with tempfile.TemporaryDirectory(prefix="globalmart-bench-") as folder:
         os.chmod(folder, 0o755)
+        staged = subprocess.run(
+            [PROJECT / "tools/stage-server", pathlib.Path(folder) / "server"], check=True, stdout=subprocess.PIPE, text=True
+        )
+        os.environ["PATH"] = f"{staged.stdout.strip()}:{os.environ['PATH']}"
         cluster = Cluster(pathlib.Path(folder) / "postgres")
         broker = Broker(pathlib.Path(folder) / "kafka")
         try:

@@ -1,0 +1,74 @@
+-- create_detector and its kin: rows of a stream that a condition picks out, appended as they come.
+
+CREATE FUNCTION globalmart.set_detector_query(name text, query text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  description globalmart.detector_description := globalmart.describe_detector(query);
+  columns text;
+BEGIN
+  SELECT pg_catalog.string_agg(pg_catalog.quote_ident(c), ', ' ORDER BY n) INTO columns
+  FROM pg_catalog.unnest(description.column_names) WITH ORDINALITY AS u(c, n);
+  PERFORM globalmart.delete_versions(set_detector_query.name);
+  INSERT INTO globalmart.rollup_versions (rollup, domain, query, columns, close_query)
+  VALUES (set_detector_query.name, globalmart.domain_of_relations(ARRAY[description.relation]), set_detector_query.query,
+          description.column_names,
+          pg_catalog.format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, globalmart.processing_time() FROM (%s) AS q ON CONFLICT DO NOTHING',
+                            set_detector_query.name, columns, description.over_matches));
+END
+$$;
+COMMENT ON FUNCTION globalmart.set_detector_query(text, text) IS 'Records the query of a detector and the statement that it runs as';
+
+CREATE FUNCTION globalmart.create_detector(name text, query text, if_not_exists boolean DEFAULT false)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  description globalmart.detector_description;
+  source globalmart.streams;
+  keys text[];
+BEGIN
+  PERFORM globalmart.require_owner();
+  PERFORM globalmart.require_name(create_detector.name);
+  IF EXISTS (SELECT FROM globalmart.rollup_catalog AS c WHERE c.name = create_detector.name) THEN
+    IF if_not_exists THEN
+      RAISE NOTICE 'detector "%" already exists, skipping', create_detector.name;
+      RETURN;
+    END IF;
+    RAISE duplicate_object USING MESSAGE = pg_catalog.format('detector "%s" already exists', create_detector.name),
+      HINT = 'Use globalmart.alter_rollup to change it, or if_not_exists => true.';
+  END IF;
+  description := globalmart.describe_detector(query);
+  SELECT s.* INTO source FROM globalmart.streams AS s WHERE s.relation = description.relation;
+  PERFORM globalmart.exclude_folds(source.domain, 10000);
+  -- A row is detected once: its identity is the key, where the detector keeps it.
+  keys := ARRAY[source.id_column::text];
+  IF source.line_column IS NOT NULL THEN
+    keys := keys || source.line_column::text;
+  END IF;
+  IF NOT keys <@ description.column_names THEN
+    keys := '{}';
+  END IF;
+  PERFORM globalmart.create_rollup_table(create_detector.name, description.column_names, description.column_types,
+    keys, true, description.not_null_columns);
+  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', create_detector.name, 'Detector, rows appended as they come: ' || query);
+  INSERT INTO globalmart.rollup_catalog (name, kind, domain, query)
+  VALUES (create_detector.name, 'detector', source.domain, create_detector.query);
+  PERFORM globalmart.set_detector_query(create_detector.name, create_detector.query);
+  IF source.time_column::text = ANY (description.not_null_columns) AND source.id_column::text = ANY (description.not_null_columns) THEN
+    -- Rollups may read what was detected.
+    PERFORM globalmart.create_stream(create_detector.name, pg_catalog.format('globalmart.%I', create_detector.name)::regclass,
+      source.domain, NULL, source.time_column, source.id_column,
+      CASE WHEN source.line_column::text = ANY (description.not_null_columns) THEN source.line_column END);
+  END IF;
+  PERFORM globalmart.definitions_changed(source.domain);
+END
+$$;
+COMMENT ON FUNCTION globalmart.create_detector(text, text, boolean) IS
+  'Makes a table globalmart.NAME of the rows of a stream that a condition picks out, appended in the transaction that brings them: query is SELECT ... FROM stream WHERE .... Its table is a stream itself when it keeps event time and id';
+
+CREATE FUNCTION globalmart.drop_detector(name text, if_exists boolean DEFAULT false) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  SELECT globalmart.drop_rollup(name, if_exists)
+$$;
+COMMENT ON FUNCTION globalmart.drop_detector(text, boolean) IS 'Drops a detector with its table';

@@ -1,0 +1,144 @@
+-- The definitions of a rollup: each in force for a span of event time, and merged from partials that it
+-- may share with others.
+
+-- The plan that a rollup's partials go to: one that is there, if the rollup can be merged from it.
+CREATE FUNCTION globalmart.choose_plan(
+  domain text, description globalmart.rollup_description, query text,
+  OUT plan_id int, OUT key_numbers int[], OUT aggregate_numbers int[])
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  signature text;
+  known text[];
+BEGIN
+  IF description.sharable THEN
+    SELECT p.plan_id INTO choose_plan.plan_id
+    FROM globalmart.partial_plans AS p
+    WHERE p.domain = choose_plan.domain AND p.source = description.source AND p.window_kind = 'slice'
+      AND p.key_signatures @> description.key_signatures
+      AND description.width % p.slice_width = 0 AND description.slide % p.slice_width = 0
+      AND (description.window_offset - p.slice_offset) % p.slice_width = 0
+    ORDER BY pg_catalog.cardinality(p.key_signatures), p.slice_width DESC, p.plan_id
+    LIMIT 1;
+  END IF;
+  IF choose_plan.plan_id IS NULL THEN
+    INSERT INTO globalmart.partial_plans
+      (domain, source, window_kind, slice_width, slice_offset, key_signatures, aggregate_signatures, base_query)
+    VALUES (choose_plan.domain,
+            CASE WHEN description.sharable THEN description.source ELSE 'own: ' || description.source END,
+            CASE description.window_kind WHEN 'session' THEN 'session' ELSE 'slice' END,
+            description.slice_width, description.window_offset, description.key_signatures, '{}', choose_plan.query)
+    RETURNING partial_plans.plan_id INTO choose_plan.plan_id;
+  END IF;
+  SELECT p.key_signatures INTO known FROM globalmart.partial_plans AS p WHERE p.plan_id = choose_plan.plan_id;
+  key_numbers := '{}';
+  FOREACH signature IN ARRAY description.key_signatures LOOP
+    key_numbers := key_numbers || (pg_catalog.array_position(known, signature) - 1);
+  END LOOP;
+  SELECT p.aggregate_signatures INTO known FROM globalmart.partial_plans AS p WHERE p.plan_id = choose_plan.plan_id;
+  aggregate_numbers := '{}';
+  FOREACH signature IN ARRAY description.aggregate_signatures LOOP
+    IF NOT signature = ANY (known) THEN
+      known := known || signature;
+    END IF;
+    aggregate_numbers := aggregate_numbers || (pg_catalog.array_position(known, signature) - 1);
+  END LOOP;
+  UPDATE globalmart.partial_plans AS p SET aggregate_signatures = known WHERE p.plan_id = choose_plan.plan_id;
+END
+$$;
+COMMENT ON FUNCTION globalmart.choose_plan(text, globalmart.rollup_description, text) IS
+  'Finds or makes the shared partials that a rollup is merged from';
+
+-- A definition in force from a boundary on.
+CREATE FUNCTION globalmart.add_version(name text, domain text, query text, live_from timestamptz)
+RETURNS int
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  version_id int := pg_catalog.nextval(pg_catalog.pg_get_serial_sequence('globalmart.rollup_versions', 'version_id'));
+  description globalmart.rollup_description := globalmart.describe_rollup(query, version_id, name);
+  plan record;
+BEGIN
+  SELECT * INTO plan FROM globalmart.choose_plan(domain, description, query);
+  INSERT INTO globalmart.rollup_versions
+    (version_id, rollup, domain, query, plan_id, key_numbers, aggregate_numbers, window_kind, width, slide,
+     window_offset, live_from, close_query, window_query, per_window, columns, key_columns, clock_columns)
+  OVERRIDING SYSTEM VALUE
+  VALUES (version_id, add_version.name, add_version.domain, add_version.query, plan.plan_id, plan.key_numbers,
+          plan.aggregate_numbers, description.window_kind, description.width, description.slide,
+          description.window_offset, add_version.live_from, description.close_query, description.window_query,
+          description.per_window, description.column_names, description.key_columns, description.clock_columns);
+  INSERT INTO globalmart.rollup_progress (version_id, domain, closed_until, merged_until)
+  VALUES (version_id, add_version.domain, add_version.live_from, add_version.live_from);
+  RETURN version_id;
+END
+$$;
+COMMENT ON FUNCTION globalmart.add_version(text, text, text, timestamptz) IS
+  'Records a definition of a rollup, in force for windows that begin at live_from or later';
+
+CREATE FUNCTION globalmart.delete_versions(rollup text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  DELETE FROM globalmart.rollup_progress AS p USING globalmart.rollup_versions AS v
+  WHERE v.version_id = p.version_id AND v.rollup = $1;
+  DELETE FROM globalmart.rollup_versions AS v WHERE v.rollup = $1;
+$$;
+COMMENT ON FUNCTION globalmart.delete_versions(text) IS 'Forgets the definitions of a rollup or detector, and how far they were closed';
+
+-- A new query must fit the table: writers would run into it otherwise, or closes.
+CREATE FUNCTION globalmart.require_same_columns(name text, column_names text[], column_types text[]) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  old_columns text[];
+  old_types text[];
+  given text;
+  kept text;
+BEGIN
+  SELECT v.columns INTO old_columns FROM globalmart.rollup_versions AS v
+  WHERE v.rollup = require_same_columns.name ORDER BY v.version_id DESC LIMIT 1;
+  SELECT array_agg(format_type(a.atttypid, a.atttypmod) ORDER BY u.n) INTO old_types
+  FROM unnest(old_columns) WITH ORDINALITY AS u(c, n)
+  LEFT JOIN pg_attribute AS a ON a.attrelid = format('globalmart.%I', require_same_columns.name)::regclass
+                             AND a.attname = u.c AND NOT a.attisdropped;
+  IF (column_names, column_types) IS DISTINCT FROM (old_columns, old_types) THEN
+    SELECT string_agg(concat_ws(' ', u.c, u.t), ', ' ORDER BY u.n) INTO given
+    FROM ROWS FROM (unnest(column_names), unnest(column_types)) WITH ORDINALITY AS u(c, t, n);
+    SELECT string_agg(concat_ws(' ', u.c, u.t), ', ' ORDER BY u.n) INTO kept
+    FROM ROWS FROM (unnest(old_columns), unnest(old_types)) WITH ORDINALITY AS u(c, t, n);
+    RAISE feature_not_supported USING
+      MESSAGE = format('the new query of "%s" has other columns', require_same_columns.name),
+      DETAIL = format('It gives (%s), the table has (%s).', given, kept),
+      HINT = 'Cast columns to the types of the table, or make another rollup or detector for other columns.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_same_columns(text, text[], text[]) IS
+  'Raises unless a new query gives the columns that a rollup''s or detector''s table has';
+
+-- Where windows of the old shape end and windows of the new shape begin, no event stands in both. Shapes
+-- that have no such time within a day overlap.
+CREATE FUNCTION globalmart.common_boundary(name text, description globalmart.rollup_description, earliest timestamptz)
+RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  old globalmart.rollup_versions;
+  boundary timestamptz := earliest;
+BEGIN
+  SELECT v.* INTO old FROM globalmart.rollup_versions AS v
+  WHERE v.rollup = common_boundary.name ORDER BY v.version_id DESC LIMIT 1;
+  IF old.window_kind = 'session' OR description.window_kind = 'session' THEN
+    RETURN earliest;
+  END IF;
+  WHILE boundary <= earliest + interval '24 hours' LOOP
+    IF globalmart.closable_until(boundary, old.window_kind, old.width, old.slide, old.window_offset) = boundary THEN
+      RETURN boundary;
+    END IF;
+    -- The end of the old window that this time stands in, then the new one's next start.
+    boundary := globalmart.next_boundary(
+      globalmart.next_boundary(boundary, old.window_kind, old.slide, old.slide, old.window_offset) - interval '1 microsecond',
+      description.window_kind, description.width, description.slide, description.window_offset);
+  END LOOP;
+  RETURN earliest;
+END
+$$;
+COMMENT ON FUNCTION globalmart.common_boundary(text, globalmart.rollup_description, timestamptz) IS
+  'The first time from earliest on at which a window of a rollup ends and one of its new definition begins';

@@ -1,0 +1,149 @@
+-- Domains and streams: which tables are folded, and which of them share a watermark.
+
+-- Commands check that the caller acts for the owner, so that a refusal comes before any work.
+CREATE FUNCTION globalmart.require_owner() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT pg_catalog.pg_has_role(current_user, 'globalmart_owner', 'USAGE') THEN
+    RAISE insufficient_privilege USING
+      MESSAGE = 'only members of globalmart_owner may change streams, rollups and detectors',
+      HINT = 'GRANT globalmart_owner TO ' || pg_catalog.quote_ident(current_user);
+  END IF;
+  IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE invalid_transaction_state USING
+      MESSAGE = 'definitions can only be changed in a READ COMMITTED transaction',
+      HINT = 'The change must see what was folded up to now.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_owner() IS 'Raises unless the caller may change definitions, and in READ COMMITTED';
+
+CREATE FUNCTION globalmart.definitions_changed(domain text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  -- Numbers never come again, not after a rollback, nor for an extension that is made anew: a backend may have
+  -- compiled what was never committed.
+  UPDATE globalmart.domains AS d
+  SET definition_version = greatest(d.definition_version + 1, (1e6 * extract(epoch FROM clock_timestamp()))::bigint)
+  WHERE d.domain = $1
+$$;
+COMMENT ON FUNCTION globalmart.definitions_changed(text) IS 'Makes every backend compile the definitions of a domain anew';
+
+CREATE FUNCTION globalmart.greatest_event_time(domain text) RETURNS timestamptz
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT pg_catalog.max(t) FROM (
+    SELECT p.max_event_time FROM globalmart.partition_progress AS p WHERE p.domain = $1
+    UNION ALL
+    SELECT s.max_event_time FROM globalmart.sql_progress AS s WHERE s.domain = $1) AS seen(t)
+$$;
+COMMENT ON FUNCTION globalmart.greatest_event_time(text) IS 'The greatest event time of a domain that was committed; NULL before the first event';
+
+CREATE FUNCTION globalmart.create_domain(domain text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  log text;
+BEGIN
+  PERFORM globalmart.require_owner();
+  IF domain !~ '^[a-z][a-z0-9_]{0,39}$' THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = pg_catalog.format('"%s" cannot name a domain', domain),
+      HINT = 'Use up to 40 lower-case letters, digits and underscores.';
+  END IF;
+  INSERT INTO globalmart.close_counter DEFAULT VALUES ON CONFLICT DO NOTHING;
+  INSERT INTO globalmart.domains (domain) VALUES (domain) ON CONFLICT DO NOTHING;
+  -- Not by the extension's script: a restored row would meet it.
+  INSERT INTO globalmart.close_counter DEFAULT VALUES ON CONFLICT DO NOTHING;
+  FOR generation IN 0..1 LOOP
+    log := pg_catalog.format('partial_log_%s_%s', domain, generation);
+    IF pg_catalog.to_regclass('globalmart.' || log) IS NOT NULL THEN
+      CONTINUE;
+    END IF;
+    EXECUTE pg_catalog.format(
+      'CREATE TABLE globalmart.%I (plan_id int NOT NULL, slice timestamptz NOT NULL, '
+      'last_event timestamptz NOT NULL, stamp bigint NOT NULL, groups int NOT NULL, body bytea NOT NULL) '
+      'WITH (fillfactor = 100, toast_tuple_target = 8160)', log);
+    EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I ALTER body SET STORAGE EXTERNAL', log);
+    EXECUTE pg_catalog.format('CREATE INDEX ON globalmart.%I (plan_id, slice)', log);
+    EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I OWNER TO globalmart_owner', log);
+    EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader', log);
+    EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', log,
+      'Partials of open windows of domain ' || domain || ': chunks of groups, appended by folds, merged by closes');
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION globalmart.create_domain(text) IS 'Makes a watermark domain and its two partial logs; harmless when it is there';
+
+CREATE FUNCTION globalmart.create_stream(
+  name text, relation regclass, domain text, topic text, time_column name, id_column name,
+  line_column name DEFAULT NULL)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  has_offsets boolean;
+  part regclass;
+BEGIN
+  PERFORM globalmart.require_owner();
+  PERFORM globalmart.create_domain(create_stream.domain);
+  SELECT count(*) = 3 INTO has_offsets FROM pg_catalog.pg_attribute AS a
+  WHERE a.attrelid = create_stream.relation AND NOT a.attisdropped
+    AND a.attname IN ('kafka_partition', 'kafka_offset', 'received_at');
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = create_stream.relation
+                 AND a.attname = create_stream.time_column AND a.atttypid = 'timestamptz'::regtype AND a.attnotnull) THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = pg_catalog.format('%s has no NOT NULL timestamptz column %I', create_stream.relation, create_stream.time_column),
+      HINT = 'A stream needs an event time.';
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = create_stream.relation
+                 AND a.attname = create_stream.id_column AND a.atttypid = 'uuid'::regtype) THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = pg_catalog.format('%s has no uuid column %I', create_stream.relation, create_stream.id_column),
+      HINT = 'A stream needs an event id.';
+  END IF;
+  IF NOT has_offsets AND NOT EXISTS (SELECT FROM globalmart.rollup_catalog AS c WHERE c.name = create_stream.name AND c.kind = 'detector') THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = pg_catalog.format('%s has no columns kafka_partition, kafka_offset and received_at', create_stream.relation),
+      DETAIL = 'Without them its rows could not move the watermark, and no window would close.',
+      HINT = pg_catalog.format('ALTER TABLE %s ADD received_at timestamptz NOT NULL DEFAULT globalmart.clock(), '
+        'ADD kafka_partition int NOT NULL DEFAULT -1, ADD kafka_offset bigint NOT NULL DEFAULT nextval(''globalmart.sql_row_offset'')', create_stream.relation);
+  END IF;
+  PERFORM globalmart.exclude_folds(create_stream.domain, 10000);
+  INSERT INTO globalmart.streams AS s (stream, domain, topic, relation, time_column, id_column, line_column, has_offsets)
+  VALUES (create_stream.name, create_stream.domain, create_stream.topic, create_stream.relation,
+          create_stream.time_column, create_stream.id_column, create_stream.line_column, has_offsets)
+  ON CONFLICT (stream) DO UPDATE SET relation = EXCLUDED.relation;
+  -- The statement trigger of the table that a statement names is the one that fires, so the root and
+  -- every leaf have it.
+  FOR part IN
+    SELECT t.relid FROM pg_catalog.pg_partition_tree(create_stream.relation) AS t
+    UNION SELECT create_stream.relation
+  LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = part
+                   AND g.tgfoid = 'globalmart.fold_rows()'::pg_catalog.regprocedure) THEN
+      EXECUTE pg_catalog.format(
+        'CREATE TRIGGER fold_rows AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
+        'FOR EACH STATEMENT EXECUTE FUNCTION globalmart.fold_rows(%L)', part, create_stream.name);
+    END IF;
+  END LOOP;
+  PERFORM globalmart.definitions_changed(create_stream.domain);
+END
+$$;
+COMMENT ON FUNCTION globalmart.create_stream(text, regclass, text, text, name, name, name) IS
+  'Makes a table a stream: its new rows are folded into rollups. domain: streams that share a watermark; topic: where the rows come from, NULL for none; line_column: with the id, the identity of a row';
+
+CREATE FUNCTION globalmart.domain_of_relations(relations oid[]) RETURNS text
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  domains text[];
+BEGIN
+  SELECT pg_catalog.array_agg(DISTINCT s.domain) INTO domains
+  FROM globalmart.streams AS s WHERE s.relation = ANY (relations);
+  IF pg_catalog.cardinality(domains) <> 1 THEN
+    RAISE feature_not_supported USING
+      MESSAGE = 'a rollup cannot maintain streams of different watermark domains together',
+      DETAIL = 'Part of the query: FROM, over ' || pg_catalog.array_to_string(domains, ', '),
+      HINT = 'Make one rollup for each and join their tables.';
+  END IF;
+  RETURN domains[1];
+END
+$$;
+COMMENT ON FUNCTION globalmart.domain_of_relations(oid[]) IS 'The one watermark domain of these streams';

@@ -72,6 +72,40 @@ END
 $$;
 COMMENT ON FUNCTION globalmart.create_domain(text) IS 'Makes a watermark domain and its two partial logs; harmless when it is there';
 
+-- Where a row came from. Every stream has it last, and named alike: it is the identity of a late row.
+CREATE FUNCTION globalmart.add_message_columns(relation regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM globalmart.require_owner();
+  IF NOT globalmart.has_message_columns(relation) THEN
+    EXECUTE format(
+      'ALTER TABLE %s ADD received_at timestamptz NOT NULL DEFAULT globalmart.clock(), '
+      'ADD kafka_partition int NOT NULL DEFAULT -1, '
+      'ADD kafka_offset bigint NOT NULL DEFAULT nextval(''globalmart.sql_row_offset'')', relation);
+  END IF;
+  EXECUTE format('COMMENT ON COLUMN %s.received_at IS %L', relation,
+                 'When the bridge read the message, or the row came by SQL');
+  EXECUTE format('COMMENT ON COLUMN %s.kafka_partition IS %L', relation,
+                 'Kafka partition that the message came from; -1: the row came by SQL');
+  EXECUTE format('COMMENT ON COLUMN %s.kafka_offset IS %L', relation,
+                 'Offset of the message in its partition; a number of its own for rows that came by SQL');
+END
+$$;
+COMMENT ON FUNCTION globalmart.add_message_columns(regclass) IS
+  'Gives a table the columns that a stream must have, as far as it has none of them: received_at, kafka_partition and kafka_offset, with defaults for rows that come by SQL';
+
+-- Columns of other types would be read for what they are not, and a NULL is no identity.
+CREATE FUNCTION globalmart.has_message_columns(relation regclass) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT count(*) = 3
+  FROM pg_attribute AS a
+  JOIN (VALUES ('received_at', 'timestamptz'::regtype), ('kafka_partition', 'int4'), ('kafka_offset', 'int8')) AS w(name, type)
+    ON w.name = a.attname AND w.type = a.atttypid
+  WHERE a.attrelid = $1 AND a.attnotnull AND NOT a.attisdropped
+$$;
+COMMENT ON FUNCTION globalmart.has_message_columns(regclass) IS
+  'Whether a table has received_at timestamptz, kafka_partition int and kafka_offset bigint, all NOT NULL';
+
 CREATE FUNCTION globalmart.create_stream(
   name text, relation regclass, domain text, topic text, time_column name, id_column name,
   line_column name DEFAULT NULL)
@@ -79,14 +113,11 @@ RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
-  has_offsets boolean;
+  has_offsets boolean := globalmart.has_message_columns(create_stream.relation);
   part regclass;
 BEGIN
   PERFORM globalmart.require_owner();
   PERFORM globalmart.create_domain(create_stream.domain);
-  SELECT count(*) = 3 INTO has_offsets FROM pg_catalog.pg_attribute AS a
-  WHERE a.attrelid = create_stream.relation AND NOT a.attisdropped
-    AND a.attname IN ('kafka_partition', 'kafka_offset', 'received_at');
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = create_stream.relation
                  AND a.attname = create_stream.time_column AND a.atttypid = 'timestamptz'::regtype AND a.attnotnull) THEN
     RAISE invalid_parameter_value USING
@@ -101,10 +132,9 @@ BEGIN
   END IF;
   IF NOT has_offsets AND NOT EXISTS (SELECT FROM globalmart.rollup_catalog AS c WHERE c.name = create_stream.name AND c.kind = 'detector') THEN
     RAISE invalid_parameter_value USING
-      MESSAGE = pg_catalog.format('%s has no columns kafka_partition, kafka_offset and received_at', create_stream.relation),
+      MESSAGE = pg_catalog.format('%s has no columns received_at timestamptz, kafka_partition int and kafka_offset bigint, all NOT NULL', create_stream.relation),
       DETAIL = 'Without them its rows could not move the watermark, and no window would close.',
-      HINT = pg_catalog.format('ALTER TABLE %s ADD received_at timestamptz NOT NULL DEFAULT globalmart.clock(), '
-        'ADD kafka_partition int NOT NULL DEFAULT -1, ADD kafka_offset bigint NOT NULL DEFAULT nextval(''globalmart.sql_row_offset'')', create_stream.relation);
+      HINT = pg_catalog.format('SELECT globalmart.add_message_columns(%L)', create_stream.relation);
   END IF;
   PERFORM globalmart.exclude_folds(create_stream.domain, 10000);
   INSERT INTO globalmart.streams AS s (stream, domain, topic, relation, time_column, id_column, line_column, has_offsets)

@@ -1,7 +1,7 @@
 -- Day partitions: made ahead and on demand, and refused politely.
 SET globalmart.now = '2026-11-24 23:30:00+00';
 SET TimeZone = 'Asia/Tokyo';
-SELECT plan(43);
+SELECT plan(46);
 
 SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'a day is made on demand');
 SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'and found the second time');
@@ -61,8 +61,8 @@ SELECT is((SELECT c.relispartition FROM pg_class AS c WHERE c.oid = 'globalmart.
 
 -- Streams of one's own: by day when they are made so, left alone when not.
 SET client_min_messages = warning;
-CREATE TABLE globalmart.clicks (event_time timestamptz NOT NULL, click_id uuid NOT NULL, page text NOT NULL, received_at timestamptz NOT NULL DEFAULT globalmart.clock(),
-  kafka_partition int NOT NULL DEFAULT -1, kafka_offset bigint NOT NULL DEFAULT nextval('globalmart.sql_row_offset')) PARTITION BY RANGE (event_time);
+CREATE TABLE globalmart.clicks (event_time timestamptz NOT NULL, click_id uuid NOT NULL, page text NOT NULL) PARTITION BY RANGE (event_time);
+SELECT globalmart.add_message_columns('globalmart.clicks');
 SELECT globalmart.create_stream('clicks', 'globalmart.clicks', 'clicks', 'clicks-topic', 'event_time', 'click_id');
 SELECT is(globalmart.make_partition('clicks', '2026-12-04'), 'clicks', 'without a default partition upkeep leaves a table alone');
 SELECT globalmart.create_default_leaf('clicks');
@@ -73,8 +73,16 @@ INSERT INTO globalmart.clicks (event_time, click_id, page) VALUES ('2026-12-04 0
 SELECT is((SELECT sum(n) FROM globalmart.clicks_a_page_live), 3::numeric, 'whose rows are folded');
 CREATE TABLE globalmart.bare (event_time timestamptz NOT NULL, id uuid NOT NULL);
 SELECT throws_ok($$SELECT globalmart.create_stream('bare', 'globalmart.bare', 'clicks', NULL, 'event_time', 'id')$$, '22023', NULL, 'a table whose rows could not move the watermark is refused');
-CREATE TABLE globalmart.hashed (event_time timestamptz NOT NULL, id uuid NOT NULL, received_at timestamptz NOT NULL DEFAULT globalmart.clock(),
-  kafka_partition int NOT NULL DEFAULT -1, kafka_offset bigint NOT NULL DEFAULT nextval('globalmart.sql_row_offset')) PARTITION BY HASH (id);
+ALTER TABLE globalmart.bare ADD received_at timestamptz NOT NULL DEFAULT now(), ADD kafka_partition int, ADD kafka_offset bigint NOT NULL DEFAULT 0;
+SELECT throws_like($$SELECT globalmart.create_stream('bare', 'globalmart.bare', 'clicks', NULL, 'event_time', 'id')$$, '%all NOT NULL', 'one whose rows may have no partition is refused, too');
+ALTER TABLE globalmart.bare ALTER kafka_partition SET NOT NULL, ALTER kafka_partition TYPE text;
+SELECT throws_ok($$SELECT globalmart.create_stream('bare', 'globalmart.bare', 'clicks', NULL, 'event_time', 'id')$$, '22023', NULL, 'and one whose partition is no number');
+ALTER TABLE globalmart.bare DROP kafka_partition, DROP kafka_offset, DROP received_at;
+SELECT globalmart.add_message_columns('globalmart.bare');
+SELECT globalmart.add_message_columns('globalmart.bare');
+SELECT lives_ok($$SELECT globalmart.create_stream('bare', 'globalmart.bare', 'clicks', NULL, 'event_time', 'id')$$, 'with the columns that add_message_columns gives, once, it becomes a stream');
+CREATE TABLE globalmart.hashed (event_time timestamptz NOT NULL, id uuid NOT NULL) PARTITION BY HASH (id);
+SELECT globalmart.add_message_columns('globalmart.hashed');
 SELECT globalmart.create_stream('hashed', 'globalmart.hashed', 'clicks', NULL, 'event_time', 'id');
 SELECT is(globalmart.make_partition('hashed', '2026-12-04'), 'hashed', 'a table that is partitioned otherwise is left alone');
 CALL globalmart.maintain_partitions();

@@ -1,6 +1,7 @@
 -- The shop's streams: a table for each kind of event, partitioned by UTC day, and the catalogue. What the
 -- bridge stores has been checked against the profile; the CHECK constraints keep rows that come by SQL from
 -- poisoning sums and watermarks (NaN, negative money, infinite times). No index: COPY is what matters here.
+-- received_at, kafka_partition and kafka_offset, where a row came from, are added to all of them at the end.
 
 CREATE TABLE IF NOT EXISTS globalmart.transactions (
   event_time      timestamptz NOT NULL,
@@ -10,9 +11,6 @@ CREATE TABLE IF NOT EXISTS globalmart.transactions (
   discount_amount numeric(18,2),
   payment_method  text NOT NULL,
   country         text NOT NULL,
-  received_at     timestamptz NOT NULL DEFAULT globalmart.clock(),
-  kafka_partition int4 NOT NULL DEFAULT -1,
-  kafka_offset    int8 NOT NULL DEFAULT nextval('globalmart.sql_row_offset'),
   CONSTRAINT transactions_in_range CHECK (event_time >= '2000-01-01 00:00:00+00'
     AND event_time < '9999-12-31 00:00:00+00'
     AND total_amount >= 0
@@ -36,12 +34,6 @@ COMMENT ON COLUMN globalmart.transactions.payment_method IS
   'How it was paid; one of payment_methods';
 COMMENT ON COLUMN globalmart.transactions.country IS
   'Country of the order; one of countries';
-COMMENT ON COLUMN globalmart.transactions.received_at IS
-  'When the bridge read the message, or the row came by SQL';
-COMMENT ON COLUMN globalmart.transactions.kafka_partition IS
-  'Kafka partition that the message came from; -1: the row came by SQL';
-COMMENT ON COLUMN globalmart.transactions.kafka_offset IS
-  'Offset of the message in its partition; a number of its own for rows that came by SQL';
 
 CREATE TABLE IF NOT EXISTS globalmart.transaction_items (
   event_time      timestamptz NOT NULL,
@@ -54,9 +46,6 @@ CREATE TABLE IF NOT EXISTS globalmart.transaction_items (
   total_amount    numeric(18,2) NOT NULL,
   payment_method  text NOT NULL,
   country         text NOT NULL,
-  received_at     timestamptz NOT NULL DEFAULT globalmart.clock(),
-  kafka_partition int4 NOT NULL DEFAULT -1,
-  kafka_offset    int8 NOT NULL DEFAULT nextval('globalmart.sql_row_offset'),
   CONSTRAINT transaction_items_in_range CHECK (event_time >= '2000-01-01 00:00:00+00'
     AND event_time < '9999-12-31 00:00:00+00'
     AND line_no > 0
@@ -88,12 +77,6 @@ COMMENT ON COLUMN globalmart.transaction_items.payment_method IS
   'How the order was paid; one of payment_methods';
 COMMENT ON COLUMN globalmart.transaction_items.country IS
   'Country of the order; one of countries';
-COMMENT ON COLUMN globalmart.transaction_items.received_at IS
-  'When the bridge read the message, or the row came by SQL';
-COMMENT ON COLUMN globalmart.transaction_items.kafka_partition IS
-  'Kafka partition that the message came from; -1: the row came by SQL';
-COMMENT ON COLUMN globalmart.transaction_items.kafka_offset IS
-  'Offset of the message in its partition; a number of its own for rows that came by SQL';
 
 CREATE TABLE IF NOT EXISTS globalmart.cart_events (
   event_time      timestamptz NOT NULL,
@@ -112,9 +95,6 @@ CREATE TABLE IF NOT EXISTS globalmart.cart_events (
   cart_size       int4,
   total_items     int4,
   cart_value      numeric(18,2),
-  received_at     timestamptz NOT NULL DEFAULT globalmart.clock(),
-  kafka_partition int4 NOT NULL DEFAULT -1,
-  kafka_offset    int8 NOT NULL DEFAULT nextval('globalmart.sql_row_offset'),
   CONSTRAINT cart_events_in_range CHECK (event_time >= '2000-01-01 00:00:00+00'
     AND event_time < '9999-12-31 00:00:00+00'
     AND price >= 0
@@ -156,12 +136,6 @@ COMMENT ON COLUMN globalmart.cart_events.total_items IS
   'Units in the cart at a checkout or abandonment';
 COMMENT ON COLUMN globalmart.cart_events.cart_value IS
   'Value of the cart after the event, the total of a checkout; money';
-COMMENT ON COLUMN globalmart.cart_events.received_at IS
-  'When the bridge read the message, or the row came by SQL';
-COMMENT ON COLUMN globalmart.cart_events.kafka_partition IS
-  'Kafka partition that the message came from; -1: the row came by SQL';
-COMMENT ON COLUMN globalmart.cart_events.kafka_offset IS
-  'Offset of the message in its partition; a number of its own for rows that came by SQL';
 
 CREATE TABLE IF NOT EXISTS globalmart.product_view_events (
   event_time              timestamptz NOT NULL,
@@ -185,9 +159,6 @@ CREATE TABLE IF NOT EXISTS globalmart.product_view_events (
   product_ids             text[],
   product_names           text[],
   prices                  numeric(18,2)[],
-  received_at             timestamptz NOT NULL DEFAULT globalmart.clock(),
-  kafka_partition         int4 NOT NULL DEFAULT -1,
-  kafka_offset            int8 NOT NULL DEFAULT nextval('globalmart.sql_row_offset'),
   CONSTRAINT product_view_events_in_range CHECK (event_time >= '2000-01-01 00:00:00+00'
     AND event_time < '9999-12-31 00:00:00+00'
     AND price >= 0
@@ -240,12 +211,6 @@ COMMENT ON COLUMN globalmart.product_view_events.product_names IS
   'Their names';
 COMMENT ON COLUMN globalmart.product_view_events.prices IS
   'Their prices; money';
-COMMENT ON COLUMN globalmart.product_view_events.received_at IS
-  'When the bridge read the message, or the row came by SQL';
-COMMENT ON COLUMN globalmart.product_view_events.kafka_partition IS
-  'Kafka partition that the message came from; -1: the row came by SQL';
-COMMENT ON COLUMN globalmart.product_view_events.kafka_offset IS
-  'Offset of the message in its partition; a number of its own for rows that came by SQL';
 
 CREATE TABLE IF NOT EXISTS globalmart.inventory_events (
   event_time      timestamptz NOT NULL,
@@ -257,9 +222,6 @@ CREATE TABLE IF NOT EXISTS globalmart.inventory_events (
   delta           int4,
   old_price       numeric(18,2),
   new_price       numeric(18,2),
-  received_at     timestamptz NOT NULL DEFAULT globalmart.clock(),
-  kafka_partition int4 NOT NULL DEFAULT -1,
-  kafka_offset    int8 NOT NULL DEFAULT nextval('globalmart.sql_row_offset'),
   CONSTRAINT inventory_events_in_range CHECK (event_time >= '2000-01-01 00:00:00+00'
     AND event_time < '9999-12-31 00:00:00+00'
     AND stock_level >= 0
@@ -288,12 +250,6 @@ COMMENT ON COLUMN globalmart.inventory_events.old_price IS
   'Price before a price_change; money';
 COMMENT ON COLUMN globalmart.inventory_events.new_price IS
   'Price after it; money';
-COMMENT ON COLUMN globalmart.inventory_events.received_at IS
-  'When the bridge read the message, or the row came by SQL';
-COMMENT ON COLUMN globalmart.inventory_events.kafka_partition IS
-  'Kafka partition that the message came from; -1: the row came by SQL';
-COMMENT ON COLUMN globalmart.inventory_events.kafka_offset IS
-  'Offset of the message in its partition; a number of its own for rows that came by SQL';
 
 -- The catalogue: every change is kept; users and products are what is in force, kept by triggers.
 
@@ -305,9 +261,6 @@ CREATE TABLE IF NOT EXISTS globalmart.user_changes (
   age_range       text,
   preferences     text[],
   registered_at   timestamptz,
-  received_at     timestamptz NOT NULL DEFAULT globalmart.clock(),
-  kafka_partition int4 NOT NULL DEFAULT -1,
-  kafka_offset    int8 NOT NULL DEFAULT nextval('globalmart.sql_row_offset'),
   CONSTRAINT user_changes_in_range CHECK (event_time >= '2000-01-01 00:00:00+00'
     AND event_time < '9999-12-31 00:00:00+00'
     AND (deleted OR country IS NOT NULL))
@@ -328,12 +281,6 @@ COMMENT ON COLUMN globalmart.user_changes.preferences IS
   'Preferred groups of categories';
 COMMENT ON COLUMN globalmart.user_changes.registered_at IS
   'When the user registered';
-COMMENT ON COLUMN globalmart.user_changes.received_at IS
-  'When the bridge read the message, or the row came by SQL';
-COMMENT ON COLUMN globalmart.user_changes.kafka_partition IS
-  'Kafka partition that the message came from; -1: the row came by SQL';
-COMMENT ON COLUMN globalmart.user_changes.kafka_offset IS
-  'Offset of the message in its partition; a number of its own for rows that came by SQL';
 
 CREATE TABLE IF NOT EXISTS globalmart.product_changes (
   event_time      timestamptz NOT NULL,
@@ -344,9 +291,6 @@ CREATE TABLE IF NOT EXISTS globalmart.product_changes (
   price           numeric(18,2),
   rating          numeric(3,2),
   stock_level     int4,
-  received_at     timestamptz NOT NULL DEFAULT globalmart.clock(),
-  kafka_partition int4 NOT NULL DEFAULT -1,
-  kafka_offset    int8 NOT NULL DEFAULT nextval('globalmart.sql_row_offset'),
   CONSTRAINT product_changes_in_range CHECK (event_time >= '2000-01-01 00:00:00+00'
     AND event_time < '9999-12-31 00:00:00+00'
     AND (deleted OR (product_name IS NOT NULL AND category IS NOT NULL AND price IS NOT NULL))
@@ -373,12 +317,6 @@ COMMENT ON COLUMN globalmart.product_changes.rating IS
   'Average rating, 0 to 5';
 COMMENT ON COLUMN globalmart.product_changes.stock_level IS
   'Units in stock';
-COMMENT ON COLUMN globalmart.product_changes.received_at IS
-  'When the bridge read the message, or the row came by SQL';
-COMMENT ON COLUMN globalmart.product_changes.kafka_partition IS
-  'Kafka partition that the message came from; -1: the row came by SQL';
-COMMENT ON COLUMN globalmart.product_changes.kafka_offset IS
-  'Offset of the message in its partition; a number of its own for rows that came by SQL';
 
 CREATE TABLE IF NOT EXISTS globalmart.users (
   user_id       text PRIMARY KEY,
@@ -462,6 +400,9 @@ COMMENT ON COLUMN globalmart.product_versions.kafka_partition IS
   'Its Kafka partition';
 COMMENT ON COLUMN globalmart.product_versions.kafka_offset IS
   'Its offset';
+
+SELECT globalmart.add_message_columns(to_regclass('globalmart.' || t))
+FROM unnest('{transactions,transaction_items,cart_events,product_view_events,inventory_events,user_changes,product_changes}'::text[]) AS t;
 
 CREATE OR REPLACE TRIGGER apply_user_changes AFTER INSERT ON globalmart.user_changes
   REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION globalmart.apply_user_changes();

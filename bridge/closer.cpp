@@ -144,7 +144,8 @@ void Closer::round() {
     spdlog::info("lists read again");
   }
   report_partitions();
-  if (close_windows(connection_, Closing::kWhenDue, shared_.fault_point, shared_.metrics) > 0) {
+  if (closes_here() &&
+      close_windows(connection_, Closing::kWhenDue, shared_.fault_point, shared_.metrics) > 0) {
     shared_.outbox.notify();
   }
   const auto now = std::chrono::steady_clock::now();
@@ -153,6 +154,17 @@ void Closer::round() {
     connection_.execute("CALL globalmart.compact_partials()");
   }
   forget_ids();
+}
+
+// With close_after_batch, what is closed must not hang on when this thread comes by. As long as a
+// partition has messages that are not committed, a batch is due and the worker closes after it. When
+// all are at their end only the clock moves the watermark, and nobody else would follow it.
+bool Closer::closes_here() const {
+  if (!shared_.config.bridge.close_after_batch) return true;
+  const auto partitions = shared_.ownership.snapshot();
+  return !partitions.empty() &&
+         std::all_of(partitions.begin(), partitions.end(),
+                     [](const auto& entry) { return entry.second.at_end; });
 }
 
 // About once a second, and at once when a partition reached or left its end.

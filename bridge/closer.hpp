@@ -27,6 +27,7 @@ class Closer {
 
  private:
   void round();
+  bool closes_here() const;
   void connect();
   void take_number();
   void check_columns();

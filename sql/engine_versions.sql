@@ -79,3 +79,29 @@ CALL globalmart.compact_partials(0);
 CALL globalmart.close_windows();
 SELECT version_late('2026-11-20 10:05:01Z'), version_late('2026-11-20 10:31:01Z');
 SELECT * FROM version_verified;
+
+-- From sliding to tumbling windows and to wider sliding ones: windows of both versions stand over the boundary, and
+-- an event is late for those of one while the other's are open. Each version leaves out what it missed itself.
+SELECT globalmart.create_rollup('w_tumble', version_query('hop(event_time, interval ''4 minutes'', interval ''2 minutes'')'), lateness => '0');
+SELECT globalmart.create_rollup('w_wide', version_query('hop(event_time, interval ''4 minutes'', interval ''2 minutes'')'), lateness => '0');
+SELECT globalmart.create_rollup('w_session', version_query('hop(event_time, interval ''4 minutes'', interval ''2 minutes'')'), lateness => '0');
+SELECT globalmart.create_rollup('w_where', version_query('hop(event_time, interval ''4 minutes'', interval ''2 minutes'')'), lateness => '0');
+SELECT version_add('2026-11-20 10:50Z', '2026-11-20 11:01Z');
+SELECT globalmart.alter_rollup('w_tumble', query => version_query('tumble(event_time, interval ''1 minute'')'));
+SELECT globalmart.alter_rollup('w_wide', query => version_query('hop(event_time, interval ''20 minutes'', interval ''10 minutes'')'));
+SELECT globalmart.alter_rollup('w_session', query => version_query('session(event_time, interval ''2 minutes'')'));
+SELECT globalmart.alter_rollup('w_where', query => replace(version_query('tumble(event_time, interval ''10 minutes'')'), 'GROUP BY', 'WHERE k = ''k'' GROUP BY'));
+SELECT rollup, live_from, live_until FROM globalmart.rollup_versions WHERE rollup LIKE 'w\_%' ORDER BY rollup, version_id;
+SELECT version_add('2026-11-20 11:01Z', '2026-11-20 11:03:30Z');
+CALL globalmart.close_windows();
+SELECT version_late('2026-11-20 11:01:01Z'), version_late('2026-11-20 11:02:31Z');
+SELECT version_add('2026-11-20 11:03:30Z', '2026-11-20 11:12:30Z');
+CALL globalmart.close_windows();
+SELECT version_late('2026-11-20 11:03:01Z'), version_late('2026-11-20 11:10:31Z'), version_late('2026-11-20 11:12:01Z');
+SELECT version_add('2026-11-20 11:12:30Z', '2026-11-20 11:14:30Z');
+CALL globalmart.close_windows();
+SELECT version_late('2026-11-20 11:10:32Z'), version_late('2026-11-20 11:12:02Z');
+SELECT version_add('2026-11-20 11:14:30Z', '2026-11-20 11:50Z');
+CALL globalmart.close_windows();
+SELECT version_late('2026-11-20 11:10:33Z'), version_late('2026-11-20 11:12:03Z');
+SELECT name, v.* FROM globalmart.rollups, globalmart.verify(name) AS v WHERE kind = 'rollup' ORDER BY 1, 2, 3;

@@ -95,8 +95,8 @@ GLOBALMART_FUNCTION(globalmart_describe_rollup) {
       CStringGetTextDatum(plan::deparse_over_groups(definition, version_id, false)),
       CStringGetTextDatum(plan::deparse_over_groups(definition, version_id, true)),
       CStringGetTextDatum(plan::deparse_window_list(definition, version_id)),
-      CStringGetTextDatum(plan::deparse_batch(definition, rollup)),
-      CStringGetTextDatum(plan::deparse_batch_windows(definition, rollup)),
+      CStringGetTextDatum(plan::deparse_batch(definition, rollup, version_id)),
+      CStringGetTextDatum(plan::deparse_batch_windows(definition, rollup, version_id)),
   };
   bool nulls[21] = {};
   if (type->natts != 21) elog(ERROR, "describe_rollup has another row type than its code");

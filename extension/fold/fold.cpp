@@ -179,10 +179,11 @@ uint64_t make_key(PlanProgram& plan, RowView& row, std::string& key) {
   return hash;
 }
 
-LateRow late_row(const Program& program, RowView& row, const char* rollup, Micros time) {
+LateRow late_row(const Program& program, RowView& row, const Subscriber& subscriber, Micros time) {
   const store::Stream& stream = *program.stream;
   LateRow late{};
-  late.rollup = rollup;
+  late.rollup = subscriber.rollup;
+  late.version_id = subscriber.version_id;
   late.kafka_partition = -1;
   late.event_time = time;
   late.received_at = time;
@@ -196,27 +197,41 @@ LateRow late_row(const Program& program, RowView& row, const char* rollup, Micro
   return late;
 }
 
+// Whether a window of another version of the same rollup takes an event that is late for this one.
+// Windows of two versions stand side by side after alter_rollup.
+bool another_version_takes(Program& program, const Subscriber& subscriber, RowView& row,
+                           Micros time) {
+  for (const auto& plan : program.plans)
+    for (const Subscriber& other : plan->subscribers)
+      if (other.version_id != subscriber.version_id &&
+          strcmp(other.rollup, subscriber.rollup) == 0 && other.in_time(time) &&
+          row.all_hold(plan->where))
+        return true;
+  return false;
+}
+
 // Whether any subscriber still takes an event that is not plainly in time; notes for whom it is
 // late.
-bool judge(const Program& program, PlanProgram& plan, RowView& row, Micros time,
-           BatchOutcome& outcome) {
+bool judge(Program& program, PlanProgram& plan, RowView& row, Micros time, BatchOutcome& outcome) {
   bool taken = false;
   for (const Subscriber& subscriber : plan.subscribers) {
     if (time < subscriber.live_from) {
       // Before the rollup's first live window: backfill reads it from the stream, unless it was
       // there.
       if (subscriber.first_version && time < subscriber.backfilled_before)
-        outcome.late.push_back(late_row(program, row, subscriber.rollup, time));
+        outcome.late.push_back(late_row(program, row, subscriber, time));
       continue;
     }
     if (time >= subscriber.member_until()) continue;
-    if (time < subscriber.late_before) {
-      if (time < subscriber.live_until && subscriber.late_before != kPlusInfinity)
-        outcome.late.push_back(late_row(program, row, subscriber.rollup, time));
+    if (!subscriber.in_time(time)) {
+      if (subscriber.late_before == kPlusInfinity) continue;
+      outcome.late.push_back(late_row(program, row, subscriber, time));
+      if (another_version_takes(program, subscriber, row, time))
+        outcome.late.back().missed_until = subscriber.closed_until;
       continue;
     }
     if (time < subscriber.partly_late_before) {
-      outcome.late.push_back(late_row(program, row, subscriber.rollup, time));
+      outcome.late.push_back(late_row(program, row, subscriber, time));
       outcome.late.back().missed_until = subscriber.closed_until;
     }
     taken = true;

@@ -11,12 +11,14 @@ namespace globalmart::fold {
 // A row that came after all its windows in a rollup were closed.
 struct LateRow {
   const char* rollup;
+  int32_t version_id;
   int32_t kafka_partition;
   int64_t kafka_offset;
   pg_uuid_t event_id;
   TimestampTz event_time;
   TimestampTz received_at;
-  // Not kPlusInfinity: only the windows that end by then were missed, others took the row.
+  // Not kPlusInfinity: only the version's windows that end by then were missed, others took the
+  // row.
   Micros missed_until;
 };
 

@@ -2,6 +2,7 @@
 // the plans to fold into, with their keys and aggregates as column numbers or compiled expressions.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -66,6 +67,13 @@ struct Subscriber {
   Micros member_until() const {
     if (window.kind == WindowKind::kSession) return live_until;
     return add(window.last_start(add(live_until, -1)), window.width);
+  }
+  // Whether a window of this version that is not closed holds an event of this time.
+  bool in_time(Micros time) const {
+    if (time < live_from || time < late_before || time >= member_until()) return false;
+    if (window.kind == WindowKind::kSession) return true;
+    // Windows that would begin at live_until or later are another version's.
+    return add(window.last_start(std::min(time, add(live_until, -1))), window.width) > closed_until;
   }
 };
 

@@ -7,6 +7,12 @@ namespace globalmart::plan {
 
 namespace {
 
+// Whose late events are left out.
+struct BatchOf {
+  const char* rollup;
+  int version_id;
+};
+
 const char* quoted(Oid relation, AttrNumber column) {
   return quote_identifier(get_attname(relation, column, false));
 }
@@ -32,14 +38,28 @@ void append_columns(StringInfo sql, Oid oid, const char* alias) {
   table_close(relation, AccessShareLock);
 }
 
-// Rows of one stream from $3 on, each event once, without what was late for the rollup.
+// Finds the row `s` of a stream among late ones, `l`. A detector's rows carry no offset: their late
+// ones have that of the row that was detected.
+const char* late_match(const store::Stream* stream, const char* l) {
+  if (stream->partition_column == InvalidAttrNumber)
+    return psprintf("%s.event_id = s.%s AND %s.event_time = s.%s", l,
+                    quoted(stream->relation, stream->id_column), l,
+                    quoted(stream->relation, stream->time_column));
+  return psprintf(
+      "%s.topic = %s AND %s.kafka_partition = s.kafka_partition AND %s.kafka_offset = "
+      "s.kafka_offset",
+      l, quote_literal_cstr(stream->topic == nullptr ? stream->name : stream->topic), l, l);
+}
+
+// Rows of one stream from $3 on, each event once, without what was late for the version.
 //
 // An event id may stand twice in a stream (its first copy had been forgotten); the first row
 // counts. Rows that came by SQL have no identity to go by: each counts.
 //
-// With `missed`, a last column says up to which window end a row came too late, for sliding windows
-// that were closed in part.
-void append_counted_rows(StringInfo sql, const store::Stream* stream, const char* rollup,
+// For sliding windows, which can be missed in part, a last column says up to which window end a row
+// came too late. An event has one window of another kind in a version: with late_events it missed
+// those of all versions, with partly_late_events this one's.
+void append_counted_rows(StringInfo sql, const store::Stream* stream, const BatchOf& batch,
                          const char* where, const WindowShape& window) {
   const Oid oid = stream->relation;
   const char* time = quoted(oid, stream->time_column);
@@ -50,17 +70,16 @@ void append_counted_rows(StringInfo sql, const store::Stream* stream, const char
                           ? "$4"
                           : psprintf("$4 + '%ld microseconds'::pg_catalog.interval",
                                      static_cast<long>(window.width));
+  const char* partly = psprintf(
+      "FROM globalmart.partly_late_events AS p WHERE p.rollup = %s AND p.version_id = %d AND %s",
+      quote_literal_cstr(batch.rollup), batch.version_id, late_match(stream, "p"));
   appendStringInfoString(sql, "SELECT ");
   append_columns(sql, oid, "s");
   if (missed)
-    appendStringInfo(
-        sql,
-        ", COALESCE((SELECT p.missed_until FROM globalmart.partly_late_events AS p WHERE p.rollup "
-        "= %s "
-        "AND p.topic = %s AND p.kafka_partition = s.kafka_partition AND p.kafka_offset = "
-        "s.kafka_offset), '-infinity'::pg_catalog.timestamptz) AS missed_until",
-        quote_literal_cstr(rollup),
-        quote_literal_cstr(stream->topic == nullptr ? stream->name : stream->topic));
+    appendStringInfo(sql,
+                     ", COALESCE((SELECT pg_catalog.max(p.missed_until) %s), "
+                     "'-infinity'::pg_catalog.timestamptz) AS missed_until",
+                     partly);
   if (stream->partition_column != InvalidAttrNumber) {
     appendStringInfo(
         sql,
@@ -76,16 +95,10 @@ void append_counted_rows(StringInfo sql, const store::Stream* stream, const char
                    until);
   if (where != nullptr) appendStringInfo(sql, " AND (%s)", where);
   appendStringInfo(
-      sql, " AND NOT EXISTS (SELECT FROM globalmart.late_events AS l WHERE l.rollup = %s AND ",
-      quote_literal_cstr(rollup));
-  if (stream->partition_column != InvalidAttrNumber)
-    appendStringInfo(sql,
-                     "l.topic = %s AND l.kafka_partition = s.kafka_partition AND l.kafka_offset = "
-                     "s.kafka_offset",
-                     quote_literal_cstr(stream->topic == nullptr ? stream->name : stream->topic));
-  else
-    appendStringInfo(sql, "l.event_id = s.%s AND l.event_time = s.%s", id, time);
-  appendStringInfoString(sql, ")) AS s WHERE s.copy_number = 1");
+      sql, " AND NOT EXISTS (SELECT FROM globalmart.late_events AS l WHERE l.rollup = %s AND %s)",
+      quote_literal_cstr(batch.rollup), late_match(stream, "l"));
+  if (!missed) appendStringInfo(sql, " AND NOT EXISTS (SELECT %s)", partly);
+  appendStringInfoString(sql, ") AS s WHERE s.copy_number = 1");
 }
 
 Query* parse_source(const char* sql) {
@@ -159,7 +172,7 @@ Node* to_source_columns(Node* node, void* context) {
 }
 
 void sessionize(const Definition* definition, Query* inner, const store::Stream* stream,
-                const char* rollup) {
+                const BatchOf& batch) {
   const auto* input = cell<Input>(definition->inputs, 0);
   List* context = deparse_context_for("s", input->relation);
   const char* time = quoted(stream->relation, stream->time_column);
@@ -189,7 +202,7 @@ void sessionize(const Definition* definition, Query* inner, const store::Stream*
       "THEN 0 ELSE 1 END AS begins FROM (",
       time, partition, *partition ? "," : "PARTITION BY", time, partition,
       *partition ? "," : "PARTITION BY", gap, partition, time, time, time, partition, time, gap);
-  append_counted_rows(&sql, stream, rollup, where, definition->window);
+  append_counted_rows(&sql, stream, batch, where, definition->window);
   appendStringInfoString(&sql, ") AS s) AS s) AS s");
 
   RangeTblEntry* entry = rt_fetch(definition->outline->source, inner->rtable);
@@ -217,10 +230,10 @@ void sessionize(const Definition* definition, Query* inner, const store::Stream*
 }
 
 // Turns the innermost query into one over the raw rows that count, within the bounds.
-void read_raw_rows(const Definition* definition, Query* inner, const char* rollup) {
+void read_raw_rows(const Definition* definition, Query* inner, const BatchOf& batch) {
   if (definition->window.kind == WindowKind::kSession) {
     const auto* input = cell<Input>(definition->inputs, 0);
-    sessionize(definition, inner, store::find_stream(input->relation), rollup);
+    sessionize(definition, inner, store::find_stream(input->relation), batch);
     return;
   }
   RangeTblEntry* source = rt_fetch(definition->outline->source, inner->rtable);
@@ -229,8 +242,7 @@ void read_raw_rows(const Definition* definition, Query* inner, const char* rollu
   const auto replace = [&](RangeTblEntry* entry) {
     StringInfoData sql;
     initStringInfo(&sql);
-    append_counted_rows(&sql, store::find_stream(entry->relid), rollup, nullptr,
-                        definition->window);
+    append_counted_rows(&sql, store::find_stream(entry->relid), batch, nullptr, definition->window);
     Query* rows = parse_source(sql.data);
     const int columns = list_length(rows->targetList);
     become_subquery(entry, rows);
@@ -266,13 +278,13 @@ void read_raw_rows(const Definition* definition, Query* inner, const char* rollu
 
 }  // namespace
 
-char* deparse_batch(const Definition* definition, const char* rollup) {
+char* deparse_batch(const Definition* definition, const char* rollup, int version_id) {
   auto* top = static_cast<Query*>(copyObjectImpl(definition->outline->top));
-  read_raw_rows(definition, innermost(definition->outline, top), rollup);
+  read_raw_rows(definition, innermost(definition->outline, top), {rollup, version_id});
   return pg_get_querydef(top, false);
 }
 
-char* deparse_batch_windows(const Definition* definition, const char* rollup) {
+char* deparse_batch_windows(const Definition* definition, const char* rollup, int version_id) {
   auto* top = static_cast<Query*>(copyObjectImpl(definition->outline->top));
   Query* inner = innermost(definition->outline, top);
   const char* column = nullptr;
@@ -284,7 +296,7 @@ char* deparse_batch_windows(const Definition* definition, const char* rollup) {
       column = quote_identifier(entry->resname);
   }
   if (column == nullptr) elog(ERROR, "the innermost query does not give its window_end");
-  read_raw_rows(definition, inner, rollup);
+  read_raw_rows(definition, inner, {rollup, version_id});
   return psprintf("SELECT DISTINCT w.%s AS window_end FROM (%s) AS w", column,
                   pg_get_querydef(inner, false));
 }

@@ -135,7 +135,8 @@ CREATE TABLE globalmart.shop_scripts (
 COMMENT ON TABLE globalmart.shop_scripts IS 'The shipped shop as SQL: streams, lists, rollups; install_shop() runs them in order';
 
 -- What came too late. A row in late_events missed every window of its rollup; in partly_late_events only
--- the sliding windows that end by missed_until. Both tell the batch execution what the stream left out.
+-- those windows of a version that end by missed_until: others of it (sliding windows) or of another version
+-- (around the boundary of an alter_rollup) took it. Both tell the batch execution what the stream left out.
 CREATE TABLE globalmart.late_events (
   rollup          text        NOT NULL,
   topic           text        NOT NULL,
@@ -163,6 +164,7 @@ CREATE TABLE globalmart.partly_late_events (
   event_id        uuid        NOT NULL,
   event_time      timestamptz NOT NULL,
   missed_until    timestamptz NOT NULL,
-  PRIMARY KEY (rollup, topic, kafka_partition, kafka_offset)
+  version_id      int         NOT NULL,
+  PRIMARY KEY (rollup, topic, kafka_partition, kafka_offset, version_id)
 );
-COMMENT ON TABLE globalmart.partly_late_events IS 'Messages that came in time for some sliding windows of a rollup and too late for those that end by missed_until';
+COMMENT ON TABLE globalmart.partly_late_events IS 'Messages that came in time for some windows of a rollup and too late for those of a version that end by missed_until';

@@ -187,6 +187,7 @@ const char* aggregate_signature(const AggregateDefinition* aggregate, Aggref* ma
   StringInfoData text;
   initStringInfo(&text);
   appendStringInfo(&text, "%s(", kind_name(aggregate->kind));
+  if (mapped_aggref->aggstar) appendStringInfoChar(&text, '*');
   ListCell* each;
   foreach (each, mapped_aggref->args)
     appendStringInfo(
@@ -264,6 +265,39 @@ bool key_not_null(const Input* input, int number) {
   return false;
 }
 
+// Texts that are the same where partials are: of a UNION ALL those of its branches, one after
+// another.
+void describe_sources(Definition* definition) {
+  const auto of_all_inputs = [&](auto text_of) {
+    StringInfoData text;
+    initStringInfo(&text);
+    ListCell* each;
+    foreach (each, definition->inputs)
+      appendStringInfo(&text, "%s%s", foreach_current_index(each) > 0 ? " union all " : "",
+                       text_of(static_cast<Input*>(lfirst(each))));
+    return text.data;
+  };
+  definition->where_signature = of_all_inputs([](const Input* input) {
+    return psprintf(
+        "%s %s",
+        quote_qualified_identifier(get_namespace_name(get_rel_namespace(input->relation)),
+                                   get_rel_name(input->relation)),
+        input->where == nullptr ? ""
+                                : deparse(reinterpret_cast<Node*>(input->where), input->relation));
+  });
+  for (int key = 0; key < definition->key_count; ++key)
+    definition->key_signatures =
+        lappend(definition->key_signatures, of_all_inputs([key](const Input* input) {
+                  return deparse(cell<Node>(input->keys, key), input->relation);
+                }));
+  for (int index = 0; index < list_length(definition->aggregates); ++index)
+    definition->aggregate_signatures = lappend(
+        definition->aggregate_signatures, of_all_inputs([&](const Input* input) {
+          return aggregate_signature(cell<AggregateDefinition>(definition->aggregates, index),
+                                     cell<Aggref>(input->aggregates, index), input->relation);
+        }));
+}
+
 }  // namespace
 
 Definition* read_definition(const char* text) {
@@ -298,33 +332,7 @@ Definition* read_definition(const char* text) {
 
   definition->sharable =
       list_length(definition->inputs) == 1 && outline->window.kind != WindowKind::kSession;
-  auto* first = cell<Input>(definition->inputs, 0);
-  if (list_length(definition->inputs) == 1) {
-    definition->where_signature = psprintf(
-        "%s %s",
-        quote_qualified_identifier(get_namespace_name(get_rel_namespace(first->relation)),
-                                   get_rel_name(first->relation)),
-        first->where == nullptr ? ""
-                                : deparse(reinterpret_cast<Node*>(first->where), first->relation));
-    foreach (each, first->keys)
-      definition->key_signatures =
-          lappend(definition->key_signatures,
-                  const_cast<char*>(deparse(static_cast<Node*>(lfirst(each)), first->relation)));
-  } else {
-    definition->where_signature = psprintf("%s", text);
-    for (int key = 0; key < definition->key_count; ++key)
-      definition->key_signatures = lappend(definition->key_signatures, psprintf("#%d", key));
-  }
-  for (int index = 0; index < list_length(definition->aggregates); ++index) {
-    auto* aggregate = cell<AggregateDefinition>(definition->aggregates, index);
-    const char* signature =
-        list_length(definition->inputs) == 1
-            ? aggregate_signature(aggregate, cell<Aggref>(first->aggregates, index),
-                                  first->relation)
-            : psprintf("#%d", index);
-    definition->aggregate_signatures =
-        lappend(definition->aggregate_signatures, const_cast<char*>(signature));
-  }
+  describe_sources(definition);
 
   describe_output(outline, definition, not_null);
   return definition;

@@ -122,8 +122,7 @@ BEGIN
   PERFORM globalmart.require_settings(lateness, idle_timeout, watermark_policy);
   UPDATE globalmart.rollup_catalog AS c
   SET lateness = alter_rollup.lateness, idle_timeout = alter_rollup.idle_timeout,
-      watermark_policy = alter_rollup.watermark_policy,
-      query = COALESCE(alter_rollup.query, c.query)
+      watermark_policy = alter_rollup.watermark_policy
   WHERE c.name = alter_rollup.name;
   IF alter_rollup.query IS NOT NULL AND rollup.kind = 'detector' THEN
     detector := globalmart.describe_detector(alter_rollup.query);
@@ -134,12 +133,20 @@ BEGIN
         HINT = 'Make another detector for that stream.';
     END IF;
     PERFORM globalmart.set_detector_query(alter_rollup.name, alter_rollup.query);
+    UPDATE globalmart.rollup_catalog AS c SET query = alter_rollup.query WHERE c.name = alter_rollup.name;
   ELSIF alter_rollup.query IS NOT NULL THEN
     description := globalmart.describe_rollup(alter_rollup.query);
     PERFORM globalmart.require_same_columns(alter_rollup.name, description.column_names, description.column_types);
     IF globalmart.domain_of_relations(description.relations) <> rollup.domain THEN
       RAISE feature_not_supported USING
         MESSAGE = pg_catalog.format('rollup "%s" cannot move to streams with another watermark', alter_rollup.name);
+    END IF;
+    IF rollup.state = 'failed' AND globalmart.mend_versions(alter_rollup.name, alter_rollup.query) THEN
+      RAISE NOTICE 'the windows of rollup "%" that wait will be closed by the new query', alter_rollup.name
+        USING HINT = pg_catalog.format('SELECT globalmart.resume_rollup(%L) lets it go on.', alter_rollup.name);
+      PERFORM globalmart.create_live_view(alter_rollup.name);
+      PERFORM globalmart.definitions_changed(rollup.domain);
+      RETURN;
     END IF;
     -- The first window of the new shape that no event has touched, and not before the old version began.
     SELECT pg_catalog.max(t) INTO boundary FROM (
@@ -157,13 +164,14 @@ BEGIN
       WHERE v.rollup = alter_rollup.name AND v.live_until = 'infinity';
     END IF;
     PERFORM globalmart.add_version(alter_rollup.name, rollup.domain, alter_rollup.query, boundary);
+    UPDATE globalmart.rollup_catalog AS c SET query = alter_rollup.query WHERE c.name = alter_rollup.name;
     PERFORM globalmart.create_live_view(alter_rollup.name);
   END IF;
   PERFORM globalmart.definitions_changed(rollup.domain);
 END
 $$;
 COMMENT ON FUNCTION globalmart.alter_rollup(text, text, interval, interval, text) IS
-  'Changes a rollup or detector; what is NULL stays. Lateness, idle_timeout and watermark_policy hold from now on; a new query (other thresholds, another width, the same columns) from the first window that begins after the newest event';
+  'Changes a rollup or detector; what is NULL stays. Lateness, idle_timeout and watermark_policy hold from now on; a new query (other thresholds, another width, the same columns) from the first window that begins after the newest event. In state failed a query with the same source, windows, keys and aggregates takes the place of the one that failed: the windows that wait are closed by it after resume_rollup';
 
 CREATE FUNCTION globalmart.drop_rollup(name text, if_exists boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -76,6 +76,50 @@ $$;
 COMMENT ON FUNCTION globalmart.add_version(text, text, text, timestamptz) IS
   'Records a definition of a rollup, in force for windows that begin at live_from or later';
 
+-- The partials of a failed rollup are there; only what is made of them at the close is at fault.
+CREATE FUNCTION globalmart.mend_versions(name text, query text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  version record;
+  description globalmart.rollup_description;
+  mended boolean := false;
+BEGIN
+  FOR version IN
+    SELECT v.version_id, p.key_signatures, p.aggregate_signatures, v.live_until
+    FROM globalmart.rollup_versions AS v
+    JOIN globalmart.rollup_progress AS g USING (version_id)
+    JOIN globalmart.partial_plans AS p USING (plan_id),
+      LATERAL globalmart.describe_rollup(mend_versions.query, v.version_id, v.rollup) AS d
+    WHERE v.rollup = mend_versions.name AND g.merged_until < g.closed_until
+      AND (v.window_kind, v.width, v.slide, v.window_offset) = (d.window_kind, d.width, d.slide, d.window_offset)
+      AND p.source = CASE WHEN d.sharable THEN d.source ELSE 'own: ' || d.source END
+      AND (SELECT array_agg(p.key_signatures[k + 1] ORDER BY p.key_signatures[k + 1]) FROM unnest(v.key_numbers) AS k)
+          IS NOT DISTINCT FROM (SELECT array_agg(k ORDER BY k) FROM unnest(d.key_signatures) AS k)
+      AND v.key_columns @> d.key_columns AND v.key_columns <@ d.key_columns
+      -- States that the version did not ask for were perhaps not folded from its first window on.
+      AND d.aggregate_signatures <@ (SELECT array_agg(p.aggregate_signatures[a + 1]) || '{}'::text[] FROM unnest(v.aggregate_numbers) AS a)
+  LOOP
+    description := globalmart.describe_rollup(mend_versions.query, version.version_id, mend_versions.name);
+    UPDATE globalmart.rollup_versions AS v
+    SET query = mend_versions.query, close_query = description.close_query, window_query = description.window_query,
+        per_window = description.per_window, clock_columns = description.clock_columns,
+        key_numbers = (SELECT coalesce(array_agg(array_position(version.key_signatures, k) - 1 ORDER BY n), '{}')
+                       FROM unnest(description.key_signatures) WITH ORDINALITY AS u(k, n)),
+        aggregate_numbers = (SELECT coalesce(array_agg(array_position(version.aggregate_signatures, a) - 1 ORDER BY n), '{}')
+                             FROM unnest(description.aggregate_signatures) WITH ORDINALITY AS u(a, n))
+    WHERE v.version_id = version.version_id;
+    IF version.live_until = 'infinity' THEN
+      UPDATE globalmart.rollup_catalog AS c SET query = mend_versions.query WHERE c.name = mend_versions.name;
+    END IF;
+    mended := true;
+  END LOOP;
+  RETURN mended;
+END
+$$;
+COMMENT ON FUNCTION globalmart.mend_versions(text, text) IS
+  'Gives a failed rollup''s definitions that have windows waiting another query, where it has the same source, windows, keys and aggregates; says whether it gave any';
+
 CREATE FUNCTION globalmart.delete_versions(rollup text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
   DELETE FROM globalmart.rollup_progress AS p USING globalmart.rollup_versions AS v

@@ -38,7 +38,7 @@ BEGIN
       MESSAGE = format('rows of %s between %s and %s are no longer kept', stream,
                        to_char(gone.from_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'),
                        to_char(gone.to_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"')),
-      HINT = format('Name a span that begins at %s or later; globalmart.settings says how long rows are kept.',
+      HINT = format('Name a span that begins at %s or later, for sliding windows later by their width; globalmart.settings says how long rows are kept.',
                     to_char(gone.to_time AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI "UTC"'));
   END IF;
 END

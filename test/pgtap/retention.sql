@@ -47,7 +47,7 @@ SELECT is(globalmart.drop_old_leaf('transactions', '2026-10-02'), 'warehouse, wh
 INSERT INTO globalmart.raw_reader_progress (reader, stream, kafka_partition, next_offset) VALUES ('warehouse', 'transactions', 2, 6);
 
 -- A backfill that has begun.
-INSERT INTO globalmart.backfills (rollup, events_from, filled_until, ends) VALUES ('late_comer', '2026-09-01', '2026-10-02', '2026-11-20');
+INSERT INTO globalmart.backfills (rollup, events_from, filled_from, filled_until, ends) VALUES ('late_comer', '2026-09-01', '2026-09-01', '2026-10-02', '2026-11-20');
 SELECT is(globalmart.drop_old_leaf('transactions', '2026-10-02'), 'rollup late_comer, a backfill that is not finished', 'a backfill that has begun keeps what it has not read');
 UPDATE globalmart.backfills SET filled_until = '2026-10-04';
 SELECT is(globalmart.drop_old_leaf('transactions', '2026-10-02'), 'dropped', 'and no more than that');

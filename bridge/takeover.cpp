@@ -1,0 +1,105 @@
+#include "bridge/takeover.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <string>
+
+#include "bridge/error.hpp"
+
+namespace globalmart {
+
+namespace {
+
+constexpr int kBrokerTimeoutMs = 10'000;
+
+const std::string kMismatchAdvice =
+    "Nothing was changed. Bring the old topic back, use a new database, or, to read the new topic "
+    "from its beginning beside the old rows, let the owner of the database delete the topic's rows "
+    "from globalmart.kafka_offsets.";
+
+std::string name_of(const KafkaSource& source, PartitionId place) {
+  return source.topic_name(place.topic) + " partition " + std::to_string(place.partition);
+}
+
+// Where to begin by the offsets alone.
+int64_t first_offset(const std::string& name, const ClaimedPartition& claimed,
+                     const Watermarks& marks, bool start_at_latest) {
+  if (!claimed.next_offset) return start_at_latest ? marks.high : marks.low;
+  const int64_t next = *claimed.next_offset;
+  if (next > marks.high) {
+    throw TopicMismatch(name + " ends at offset " + std::to_string(marks.high) +
+                        ", but everything below " + std::to_string(next) +
+                        " is applied: the topic was recreated or its log was lost. " +
+                        kMismatchAdvice);
+  }
+  if (next < marks.low) {
+    spdlog::warn("{}: offsets {} to {} are gone by retention; going on at {}", name, next,
+                 marks.low - 1, marks.low);
+    return marks.low;
+  }
+  return next;
+}
+
+// Reads the last messages that were applied again: they must be the same.
+void compare_last_messages(KafkaSource& source, const std::vector<const ClaimedPartition*>& known) {
+  std::vector<StartOffset> last;
+  for (const ClaimedPartition* one : known) last.push_back({one->place, *one->next_offset - 1});
+  const auto found = source.read_at(last, kBrokerTimeoutMs);
+  for (size_t i = 0; i < last.size(); ++i) {
+    // Compacted away: nothing to compare.
+    if (!found[i] || found[i]->offset != last[i].offset) continue;
+    const ClaimedPartition& one = *known[i];
+    if (found[i]->hash == *one.last_message_hash && found[i]->time == one.last_message_time) {
+      continue;
+    }
+    throw TopicMismatch(
+        name_of(source, one.place) + ": the message at offset " + std::to_string(last[i].offset) +
+        " is not the one that was applied: the topic was recreated. " + kMismatchAdvice);
+  }
+}
+
+}  // namespace
+
+std::map<PartitionId, Beginning> find_beginnings(KafkaSource& source,
+                                                 const std::vector<ClaimedPartition>& claimed,
+                                                 bool start_at_latest) {
+  std::map<PartitionId, Beginning> beginnings;
+  std::vector<const ClaimedPartition*> known;
+  for (const ClaimedPartition& one : claimed) {
+    const Watermarks marks = source.watermarks(one.place, kBrokerTimeoutMs);
+    const int64_t first = first_offset(name_of(source, one.place), one, marks, start_at_latest);
+    beginnings[one.place] = {first, marks.high};
+    if (one.next_offset && first == *one.next_offset && first > marks.low &&
+        one.last_message_hash) {
+      known.push_back(&one);
+    }
+  }
+  compare_last_messages(source, known);
+  return beginnings;
+}
+
+void load_recent_ids(Shared& shared, Writer& writer, const std::vector<ClaimedPartition>& claimed,
+                     size_t worker) {
+  std::map<uint32_t, std::vector<int32_t>> unknown;
+  for (const ClaimedPartition& one : claimed) {
+    if (shared.profile.topics[one.place.topic].id < 0) continue;
+    if (shared.remembered.knows(one.place, one.next_offset, one.epoch)) continue;
+    unknown[one.place.topic].push_back(one.place.partition);
+  }
+  for (const auto& [topic, partitions] : unknown) {
+    size_t count = 0;
+    const uint32_t topic_index = topic;
+    writer.read_recent_ids(shared.profile.topics[topic], partitions,
+                           [&](const Uuid& id, Micros time) {
+                             shared.dedup.remember(topic_index, id, time);
+                             ++count;
+                           });
+    spdlog::info("worker={} topic={} remembers {} ids of {} partitions", worker + 1,
+                 shared.profile.topics[topic].name, count, partitions.size());
+  }
+  for (const ClaimedPartition& one : claimed) {
+    if (one.next_offset) shared.remembered.set(one.place, *one.next_offset, one.epoch);
+  }
+}
+
+}  // namespace globalmart

@@ -39,16 +39,17 @@ void append_columns(StringInfo sql, Oid oid, const char* alias) {
 }
 
 // Finds the row `s` of a stream among late ones, `l`. A detector's rows carry no offset: their late
-// ones have that of the row that was detected.
+// ones have that of the row that was detected. Of the others the offset alone is not enough, for it
+// begins anew with its topic; and the topic's name may have changed since.
 const char* late_match(const store::Stream* stream, const char* l) {
-  if (stream->partition_column == InvalidAttrNumber)
-    return psprintf("%s.event_id = s.%s AND %s.event_time = s.%s", l,
-                    quoted(stream->relation, stream->id_column), l,
-                    quoted(stream->relation, stream->time_column));
+  const char* event = psprintf("%s.event_id = s.%s AND %s.event_time = s.%s", l,
+                               quoted(stream->relation, stream->id_column), l,
+                               quoted(stream->relation, stream->time_column));
+  if (stream->partition_column == InvalidAttrNumber) return event;
   return psprintf(
-      "%s.topic = %s AND %s.kafka_partition = s.kafka_partition AND %s.kafka_offset = "
-      "s.kafka_offset",
-      l, quote_literal_cstr(stream->topic == nullptr ? stream->name : stream->topic), l, l);
+      "%s.kafka_partition = s.kafka_partition AND %s.kafka_offset = s.kafka_offset "
+      "AND %s AND %s.received_at = s.received_at",
+      l, l, event, l);
 }
 
 // Rows of one stream from $3 on, each event once, without what was late for the version.

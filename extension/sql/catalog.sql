@@ -137,6 +137,8 @@ COMMENT ON TABLE globalmart.shop_scripts IS 'The shipped shop as SQL: streams, l
 -- What came too late. A row in late_events missed every window of its rollup; in partly_late_events only
 -- those windows of a version that end by missed_until: others of it (sliding windows) or of another version
 -- (around the boundary of an alter_rollup) took it. Both tell the batch execution what the stream left out.
+-- Offsets begin anew with their topic, and a topic may get another name: a row is known by what it is and when
+-- it came besides.
 CREATE TABLE globalmart.late_events (
   rollup          text        NOT NULL,
   topic           text        NOT NULL,
@@ -145,7 +147,7 @@ CREATE TABLE globalmart.late_events (
   event_id        uuid        NOT NULL,
   event_time      timestamptz NOT NULL,
   received_at     timestamptz NOT NULL,
-  PRIMARY KEY (rollup, topic, kafka_partition, kafka_offset)
+  PRIMARY KEY (rollup, kafka_partition, kafka_offset, event_id, event_time, received_at)
 );
 COMMENT ON TABLE globalmart.late_events IS 'One row for each rollup and message that came after all its windows there were closed';
 COMMENT ON COLUMN globalmart.late_events.rollup IS 'Name of the rollup';
@@ -163,8 +165,9 @@ CREATE TABLE globalmart.partly_late_events (
   kafka_offset    bigint      NOT NULL,
   event_id        uuid        NOT NULL,
   event_time      timestamptz NOT NULL,
+  received_at     timestamptz NOT NULL,
   missed_until    timestamptz NOT NULL,
   version_id      int         NOT NULL,
-  PRIMARY KEY (rollup, topic, kafka_partition, kafka_offset, version_id)
+  PRIMARY KEY (rollup, kafka_partition, kafka_offset, event_id, event_time, received_at, version_id)
 );
 COMMENT ON TABLE globalmart.partly_late_events IS 'Messages that came in time for some windows of a rollup and too late for those of a version that end by missed_until';

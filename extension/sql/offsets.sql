@@ -176,11 +176,17 @@ BEGIN
       last_message_time = NULL, last_message_hash = NULL
   WHERE o.topic = reset_offsets.topic AND (reset_offsets.kafka_partition IS NULL OR o.kafka_partition = reset_offsets.kafka_partition);
   GET DIAGNOSTICS reset = ROW_COUNT;
+  -- A loader that is past the new beginning would pass over what comes now, and retention would not wait for it.
+  DELETE FROM globalmart.raw_reader_progress AS p
+  USING globalmart.streams AS s
+  WHERE s.topic = reset_offsets.topic AND p.stream = s.stream
+    AND (reset_offsets.kafka_partition IS NULL OR p.kafka_partition = reset_offsets.kafka_partition)
+    AND p.kafka_partition >= 0 AND p.next_offset > coalesce(reset_offsets.next_offset, 0);
   RETURN reset;
 END
 $$;
 COMMENT ON FUNCTION globalmart.reset_offsets(text, int, bigint) IS
-  'After a topic was made anew or lost messages: lets one or all of its partitions go on at next_offset, NULL: as if never read; gives how many. A bridge that runs is fenced. Messages that were applied before and are read again are told apart by their event ids only';
+  'After a topic was made anew or lost messages: lets one or all of its partitions go on at next_offset, NULL: as if never read; gives how many. A bridge that runs is fenced, and loaders that are past the new beginning begin anew. Messages that were applied before and are read again are told apart by their event ids only';
 
 CREATE FUNCTION globalmart.forget_partitions(topic text, kafka_partition int DEFAULT NULL) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -48,7 +48,6 @@ BEGIN
       MESSAGE = pg_catalog.format('"%s" cannot name a domain', domain),
       HINT = 'Use up to 40 lower-case letters, digits and underscores.';
   END IF;
-  INSERT INTO globalmart.close_counter DEFAULT VALUES ON CONFLICT DO NOTHING;
   INSERT INTO globalmart.domains (domain) VALUES (domain) ON CONFLICT DO NOTHING;
   -- Not by the extension's script: a restored row would meet it.
   INSERT INTO globalmart.close_counter DEFAULT VALUES ON CONFLICT DO NOTHING;
@@ -125,9 +124,9 @@ BEGIN
       HINT = 'A stream needs an event time.';
   END IF;
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = create_stream.relation
-                 AND a.attname = create_stream.id_column AND a.atttypid = 'uuid'::regtype) THEN
+                 AND a.attname = create_stream.id_column AND a.atttypid = 'uuid'::regtype AND a.attnotnull) THEN
     RAISE invalid_parameter_value USING
-      MESSAGE = pg_catalog.format('%s has no uuid column %I', create_stream.relation, create_stream.id_column),
+      MESSAGE = pg_catalog.format('%s has no NOT NULL uuid column %I', create_stream.relation, create_stream.id_column),
       HINT = 'A stream needs an event id.';
   END IF;
   IF NOT has_offsets AND NOT EXISTS (SELECT FROM globalmart.rollup_catalog AS c WHERE c.name = create_stream.name AND c.kind = 'detector') THEN

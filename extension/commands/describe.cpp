@@ -132,8 +132,9 @@ GLOBALMART_FUNCTION(globalmart_next_boundary) {
   PG_RETURN_TIMESTAMPTZ(add(shape.last_start(time), shape.slide));
 }
 
+// wait_for_folds(domain)
 GLOBALMART_FUNCTION(globalmart_wait_for_folds) {
-  store::wait_for_folds();
+  store::wait_for_folds(PG_ARGISNULL(0) ? nullptr : text_to_cstring(PG_GETARG_TEXT_PP(0)));
   PG_RETURN_VOID();
 }
 

@@ -192,7 +192,7 @@ BEGIN
   -- Publish, wait, fill: as a close, so that an event is either in the raw rows that are read, or late.
   WHILE globalmart.backfill_begin(name, step) IS NOT NULL LOOP
     COMMIT;
-    PERFORM globalmart.wait_for_folds();
+    PERFORM globalmart.wait_for_folds((SELECT r.domain FROM globalmart.rollups AS r WHERE r.name = backfill_rollup.name));
     COMMIT;
     PERFORM globalmart.backfill_step(name, step);
     COMMIT;

@@ -125,11 +125,11 @@ $$;
 COMMENT ON FUNCTION globalmart.publish_windows(boolean) IS
   'First step of a close: publishes closed_until for every rollup whose watermark allows it; gives the number to pass to merge_windows. Commit before the next step. force: session rollups too, however short their last close was ago';
 
-CREATE FUNCTION globalmart.wait_for_folds() RETURNS void
+CREATE FUNCTION globalmart.wait_for_folds(domain text DEFAULT NULL) RETURNS void
 LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'globalmart_wait_for_folds';
-COMMENT ON FUNCTION globalmart.wait_for_folds() IS
-  'Second step of a close: waits for the transactions that were folding when it was called. Writers do not wait for it';
+COMMENT ON FUNCTION globalmart.wait_for_folds(text) IS
+  'Second step of a close: waits for the transactions that were folding when it was called, in the domains that have windows published and not merged, or a log that drains; or in the one domain given. Writers do not wait for it';
 
 CREATE FUNCTION globalmart.merge_version(version_id int, published bigint) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -35,11 +35,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   d record;
   p record;
+  awaited record;
 BEGIN
-  FOR d IN SELECT o.domain, o.generation FROM globalmart.domains AS o WHERE o.draining ORDER BY o.domain LOOP
+  -- Another session may have exchanged a log since the caller waited. Who folds into the old log is waited for here,
+  -- while nothing is locked; a log exchanged from now on is for the next time.
+  SELECT array_agg(o.domain) AS domains, array_agg(o.generation) AS generations INTO awaited
+  FROM globalmart.domains AS o WHERE o.draining;
+  PERFORM globalmart.wait_for_folds(u.domain) FROM unnest(awaited.domains) AS u(domain);
+  FOR d IN SELECT u.domain, u.generation FROM unnest(awaited.domains, awaited.generations) AS u(domain, generation) ORDER BY u.domain LOOP
     -- No publication while this runs, and none that is about to be merged: partials lose their stamps.
     PERFORM FROM globalmart.close_counter FOR UPDATE;
-    PERFORM FROM globalmart.domains AS o WHERE o.domain = d.domain AND o.draining FOR UPDATE;
+    PERFORM FROM globalmart.domains AS o WHERE o.domain = d.domain AND o.draining AND o.generation = d.generation FOR UPDATE;
     IF NOT FOUND OR EXISTS (SELECT FROM globalmart.rollup_progress AS g
                             JOIN globalmart.rollup_versions AS v USING (version_id)
                             JOIN globalmart.rollup_catalog AS c ON c.name = v.rollup
@@ -62,7 +68,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.drain_logs() IS
-  'Copies what open windows need out of draining logs. Call it after wait_for_folds, in a transaction of its own';
+  'Copies what open windows need out of draining logs, when those who fold into them have ended. In a transaction of its own';
 
 CREATE FUNCTION globalmart.truncate_logs() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$

@@ -48,7 +48,7 @@ GRANT EXECUTE ON FUNCTION
   globalmart.watermark(text),
   globalmart.list_values(text),
   globalmart.publish_windows(boolean),
-  globalmart.wait_for_folds(),
+  globalmart.wait_for_folds(text),
   globalmart.merge_windows(bigint),
   globalmart.switch_logs(bigint),
   globalmart.drain_logs(),

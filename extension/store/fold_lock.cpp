@@ -21,11 +21,20 @@ bool hold_fold_lock(const char* domain) {
   return held;
 }
 
-void wait_for_folds() {
+namespace {
+
+// Tags of the domains that somebody must wait for.
+List* awaited_tags() {
   List* tags = NIL;
   MemoryContext caller = CurrentMemoryContext;
+  // What is committed now, whatever the isolation level.
+  PushActiveSnapshot(GetLatestSnapshot());
   SPI_connect();
-  SPI_execute("SELECT domain FROM globalmart.domains ORDER BY domain", true, 0);
+  // Rollups that failed or are paused count: resumed before the merge, they are merged by it.
+  SPI_execute(
+      "SELECT domain FROM globalmart.rollup_progress WHERE merged_until OPERATOR(pg_catalog.<) "
+      "closed_until UNION SELECT domain FROM globalmart.domains WHERE draining ORDER BY domain",
+      true, 0);
   for (uint64 row = 0; row < SPI_processed; ++row) {
     const char* domain = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
     MemoryContext spi = MemoryContextSwitchTo(caller);
@@ -35,7 +44,19 @@ void wait_for_folds() {
     MemoryContextSwitchTo(spi);
   }
   SPI_finish();
-  WaitForLockersMultiple(tags, ShareLock, false);
+  PopActiveSnapshot();
+  return tags;
+}
+
+}  // namespace
+
+void wait_for_folds(const char* domain) {
+  if (domain != nullptr) {
+    WaitForLockers(fold_tag(domain), ShareLock, false);
+    return;
+  }
+  List* tags = awaited_tags();
+  if (tags != NIL) WaitForLockersMultiple(tags, ShareLock, false);
 }
 
 void exclude_folds(const char* domain, int patience) {

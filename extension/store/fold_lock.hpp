@@ -13,8 +13,10 @@ LOCKTAG fold_tag(const char* domain);
 // the transaction holds it already (a savepoint that was rolled back gave it up).
 bool hold_fold_lock(const char* domain);
 
-// Waits until every fold that holds a tag now has ended. The domains come from the catalogue.
-void wait_for_folds();
+// Waits until every fold of the domain that holds its tag now has ended. Without a domain: of every
+// domain with a publication that is not merged yet, whoever made it (a merge appends what others
+// published before, too), or with a log that drains.
+void wait_for_folds(const char* domain);
 
 // For changes of definitions: keeps folds of the domain out until the end of the transaction. Tries
 // again and again for up to `patience` milliseconds, never queueing in front of a writer; then

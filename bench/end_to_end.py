@@ -118,7 +118,7 @@ def run(cluster, broker, options, number):
     server_cpu = server_cpu_seconds(cluster._process.pid) - server_cpu
     watch.done.set()
     watch.join()
-    applied = re.search(r"ended status=0 messages=(\d+) accepted=(\d+)", log)
+    applied = re.search(r"status=0 messages=(\d+) accepted=(\d+)", log)
     if not applied:
         raise SystemExit(f"the bridge did not finish:\n{log[-2000:]}")
     messages = int(applied.group(1))

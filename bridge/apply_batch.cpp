@@ -1,8 +1,7 @@
 #include "bridge/apply_batch.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include "bridge/error.hpp"
+#include "bridge/log.hpp"
 
 namespace globalmart {
 
@@ -29,7 +28,7 @@ bool took_effect(Shared& shared, Writer& writer, const Batch& batch, OwnPartitio
     }
   }
   if (applied == places.size()) {
-    spdlog::info("worker={} the batch was applied before the connection was lost", worker + 1);
+    log_info("the batch was applied before the connection was lost", {{"worker", worker + 1}});
     return true;
   }
   if (open == places.size()) return false;

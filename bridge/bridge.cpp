@@ -3,7 +3,6 @@
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
-#include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <thread>
@@ -11,6 +10,7 @@
 #include "bridge/closer.hpp"
 #include "bridge/error.hpp"
 #include "bridge/http_server.hpp"
+#include "bridge/log.hpp"
 #include "bridge/outbox.hpp"
 #include "bridge/shared.hpp"
 #include "bridge/worker.hpp"
@@ -44,7 +44,7 @@ class SignalThread {
       if (signal == SIGUSR2) return;
       if (asked) _exit(128 + signal);
       asked = true;
-      spdlog::info("signal={} ending: the batch in hand is committed first", signal);
+      log_info("ending: the batch in hand is committed first", {{"signal", signal}});
       stop_.request();
     }
   }
@@ -87,13 +87,14 @@ void show_progress(Shared& shared) {
 // The database must answer once before the first message: the lists are there. Retries until the
 // end is requested.
 bool prepare(Closer& closer, Shared& shared) {
+  LogLimit limit;
   for (int attempt = 0; !shared.stop.requested(); ++attempt) {
     try {
       closer.prepare();
       return true;
     } catch (const DatabaseError& error) {
       shared.metrics.database_error();
-      spdlog::error("database not ready, sqlstate={} {}", error.sqlstate(), error.what());
+      limit.error("the database is not ready", error);
     }
     if (shared.stop.wait_for(
             std::chrono::milliseconds(std::min(5000, 200 << std::min(attempt, 5))))) {
@@ -129,14 +130,15 @@ int run_bridge(const Config& config, const Profile& profile, bool drain) {
   if (config.http_listen != "off") {
     http = std::make_unique<HttpServer>(
         config.http_listen, [&](const std::string& path) { return answer_http(path, shared); });
-    spdlog::info("http port={}", http->port());
+    log_info("http listens", {{"port", http->port()}});
   }
 
   Closer closer(shared);
   if (!prepare(closer, shared)) return 0;
   Outbox outbox(shared);
   std::thread progress;
-  if (isatty(STDERR_FILENO) != 0) progress = std::thread([&] { show_progress(shared); });
+  if (isatty(STDERR_FILENO) != 0 && config.log_format == LogFormat::kText)
+    progress = std::thread([&] { show_progress(shared); });
   std::thread closer_thread([&] { closer.run(); });
   std::thread outbox_thread([&] { outbox.run(); });
 
@@ -159,15 +161,17 @@ int run_bridge(const Config& config, const Profile& profile, bool drain) {
       closer.finish();
       outbox.finish();
     } catch (const DatabaseError& error) {
-      spdlog::error("closing failed, sqlstate={} {}", error.sqlstate(), error.what());
+      LogLimit().error("closing failed", error);
       status = kExitFailed;
     }
   }
-  if (status != 0) spdlog::critical("{}", shared.stop.message());
-  spdlog::info(
-      "ended status={} messages={} accepted={} duplicates={} dead_letters={} closed_rows={}",
-      status, shared.metrics.messages(), shared.metrics.accepted(), shared.metrics.duplicates(),
-      shared.metrics.dead_letters(), shared.metrics.rows_closed());
+  if (status != 0) log_line(LogLevel::kCritical, shared.stop.message());
+  log_info("ended", {{"status", status},
+                     {"messages", shared.metrics.messages()},
+                     {"accepted", shared.metrics.accepted()},
+                     {"duplicates", shared.metrics.duplicates()},
+                     {"dead_letters", shared.metrics.dead_letters()},
+                     {"closed_rows", shared.metrics.rows_closed()}});
   return status;
 }
 

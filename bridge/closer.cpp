@@ -1,12 +1,11 @@
 #include "bridge/closer.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <map>
 
 #include "bridge/closing.hpp"
 #include "bridge/error.hpp"
+#include "bridge/log.hpp"
 
 namespace globalmart {
 
@@ -28,9 +27,15 @@ Closer::Closer(Shared& shared) : shared_(shared), connection_(shared.config.post
 void Closer::connect() {
   if (connection_.connected()) return;
   connection_.connect();
-  take_number();
-  connection_.execute("LISTEN globalmart_lists");
-  read_lists();
+  try {
+    take_number();
+    connection_.execute("LISTEN globalmart_lists");
+    read_lists();
+  } catch (const DatabaseError&) {
+    // Else the next try would take it for ready, and every value of a list for out of range.
+    connection_.close();
+    throw;
+  }
   reported_version_ = 0;
   shared_.metrics.set_closer_ready(true);
 }
@@ -56,7 +61,8 @@ void Closer::take_number() {
         "SELECT pg_try_advisory_lock(hashtext($1), " + std::to_string(number) + ")", group);
     if (rows.text(0, 0) != "t") {
       if (number == number_) {
-        spdlog::warn("another bridge has taken this one's place {} in the group", number_);
+        log_warn("another bridge has taken this one's place " + std::to_string(number_) +
+                 " in the group");
       }
       if (number_ != 0) return;
       continue;
@@ -113,7 +119,7 @@ void Closer::read_lists() {
     const Rows rows = connection_.query("SELECT globalmart.list_values($1::text)", parameters);
     std::vector<std::string> texts;
     for (int row = 0; row < rows.size(); ++row) texts.emplace_back(rows.text(row, 0));
-    if (texts.empty()) spdlog::warn("list={} is empty: every value is out of range", list);
+    if (texts.empty()) log_warn("the list is empty: every value is out of range", {{"list", list}});
     values.emplace_back(std::move(texts));
   }
   shared_.lists.replace(std::move(values));
@@ -124,9 +130,10 @@ void Closer::run() {
     try {
       connect();
       round();
+      limit_.over();
     } catch (const DatabaseError& error) {
       shared_.metrics.database_error();
-      spdlog::error("closer sqlstate={} {}", error.sqlstate(), error.what());
+      limit_.error("closing", error, {{"part", "closer"}});
       if (error.connection_lost()) {
         connection_.close();
         shared_.metrics.set_closer_ready(false);
@@ -141,7 +148,7 @@ void Closer::round() {
   const auto channels = connection_.notifications();
   if (std::find(channels.begin(), channels.end(), "globalmart_lists") != channels.end()) {
     read_lists();
-    spdlog::info("lists read again");
+    log_info("the lists were read again");
   }
   report_partitions();
   if (closes_here() &&
@@ -157,14 +164,13 @@ void Closer::round() {
 }
 
 // With close_after_batch, what is closed must not hang on when this thread comes by. As long as a
-// partition has messages that are not committed, a batch is due and the worker closes after it. When
-// all are at their end only the clock moves the watermark, and nobody else would follow it.
+// partition has messages that are not committed, a batch is due and the worker closes after it.
+// When all are at their end only the clock moves the watermark, and nobody else would follow it.
 bool Closer::closes_here() const {
   if (!shared_.config.bridge.close_after_batch) return true;
   const auto partitions = shared_.ownership.snapshot();
-  return !partitions.empty() &&
-         std::all_of(partitions.begin(), partitions.end(),
-                     [](const auto& entry) { return entry.second.at_end; });
+  return !partitions.empty() && std::all_of(partitions.begin(), partitions.end(),
+                                            [](const auto& entry) { return entry.second.at_end; });
 }
 
 // About once a second, and at once when a partition reached or left its end.

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 
+#include "bridge/log.hpp"
 #include "bridge/postgres.hpp"
 #include "bridge/shared.hpp"
 
@@ -41,6 +42,7 @@ class Closer {
   std::chrono::steady_clock::time_point last_report_{};
   std::chrono::steady_clock::time_point last_compaction_{};
   std::chrono::steady_clock::time_point last_forgetting_{};
+  LogLimit limit_;
   int number_ = 0;  // of this process among the bridges of its group; 0: none yet
 };
 

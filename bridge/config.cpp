@@ -10,6 +10,7 @@
 
 #include "bridge/error.hpp"
 #include "bridge/toml_reader.hpp"
+#include "bridge/log.hpp"
 
 namespace globalmart {
 
@@ -290,6 +291,9 @@ Config Config::load(const std::string& file, const std::vector<std::string>& set
         std::find(levels.begin(), levels.end(), config.log_level) == levels.end()) {
       table.fail("level", "must be trace, debug, info, warn or error");
     }
+    const std::string format = table.text("format").value_or("text");
+    if (format != "text" && format != "json") table.fail("format", "must be text or json");
+    if (format == "json") config.log_format = LogFormat::kJson;
     table.finish();
   }
   root.finish();

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bridge/instant.hpp"
+#include "bridge/log.hpp"
 #include "bridge/profile.hpp"
 
 namespace globalmart {
@@ -52,6 +53,7 @@ struct Config {
   std::string profile_file;                    // empty: the shipped one
   std::string http_listen = "127.0.0.1:9464";  // or "off"
   std::string log_level = "info";
+  LogFormat log_format = LogFormat::kText;
 
   // `file` may be empty; `settings` are "section.key=value". Throws ConfigError. Reads password
   // files and environment (GLOBALMART_KAFKA_PASSWORD, GLOBALMART_POSTGRES_PASSWORD).

@@ -92,6 +92,10 @@ tcp::endpoint parse_endpoint(const std::string& listen) {
 
 }  // namespace
 
+void check_http_listen(const std::string& listen) {
+  if (listen != "off") parse_endpoint(listen);
+}
+
 struct HttpServer::State {
   explicit State(Handler handler) : handle(std::move(handler)), acceptor(context) {}
 

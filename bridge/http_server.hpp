@@ -15,6 +15,9 @@ struct HttpAnswer {
   std::string body;
 };
 
+// Throws ConfigError unless `listen` is "ADDRESS:PORT" or "off". Binds nothing.
+void check_http_listen(const std::string& listen);
+
 class HttpServer {
  public:
   // `listen`: "ADDRESS:PORT", port 0 for any. `handle` gets the path and runs in the server's

@@ -1,13 +1,12 @@
 #include "bridge/kafka_source.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <set>
 
 #include "bridge/error.hpp"
+#include "bridge/log.hpp"
 
 namespace globalmart {
 
@@ -25,18 +24,18 @@ PartitionList make_list(size_t size) {
 constexpr auto kLeavePatience = std::chrono::seconds(3);
 
 void on_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
-  const auto to = level <= 3   ? spdlog::level::err
-                  : level == 4 ? spdlog::level::warn
-                  : level <= 6 ? spdlog::level::info
-                               : spdlog::level::debug;
-  spdlog::log(to, "kafka facility={} {}", facility, text);
+  const auto to = level <= 3   ? LogLevel::kError
+                  : level == 4 ? LogLevel::kWarn
+                  : level <= 6 ? LogLevel::kInfo
+                               : LogLevel::kDebug;
+  log_line(to, text, {{"part", "kafka"}, {"facility", facility}});
 }
 
 // Errors of the client as a whole; it goes on by itself from all but the fatal ones, and those are
 // seen in consume.
 void on_error(rd_kafka_t*, int error, const char* reason, void*) {
-  spdlog::warn("kafka error={} {}", rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error)),
-               reason);
+  log_warn(reason, {{"part", "kafka"},
+                    {"error", rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error))}});
 }
 
 uint64_t hash_bytes(uint64_t hash, const void* data, size_t size) {
@@ -92,49 +91,13 @@ KafkaSource::~KafkaSource() {
   queue_.reset();
 }
 
-KafkaSource::Client KafkaSource::make_client(bool member, const std::string& instance_id) {
-  rd_kafka_conf_t* conf = rd_kafka_conf_new();
-  char error[512];
-  const auto set = [&](const std::string& name, const std::string& value) {
-    if (rd_kafka_conf_set(conf, name.c_str(), value.c_str(), error, sizeof error) !=
-        RD_KAFKA_CONF_OK) {
-      rd_kafka_conf_destroy(conf);
-      throw KafkaError("kafka.properties." + name + ": " + error);
-    }
-  };
-  // Queues for about a second of intake, and bounded in bytes.
-  set("queued.min.messages", "400000");
-  set("queued.max.messages.kbytes", "65536");
-  set("fetch.message.max.bytes", "4194304");
-  // Ends of partitions are told after an empty fetch.
-  set("fetch.wait.max.ms", "100");
-  set("session.timeout.ms", "10000");
-  set("heartbeat.interval.ms", "1000");
-  set("reconnect.backoff.ms", "50");
-  set("reconnect.backoff.max.ms", "2000");
-  set("socket.keepalive.enable", "true");
-  set("topic.metadata.refresh.interval.ms", "10000");
-  set("partition.assignment.strategy", "roundrobin,range");
-  for (const auto& [name, value] : config_.properties) set(name, value);
-  set("bootstrap.servers", config_.bootstrap_servers);
-  set("group.id", config_.group_id);
-  set("client.id", "globalmart-bridge");
-  set("enable.auto.commit", "false");
-  set("enable.auto.offset.store", "false");
-  set("auto.offset.reset", "error");
-  set("check.crcs", "true");
-  set("enable.partition.eof", "true");
-  if (!instance_id.empty()) set("group.instance.id", instance_id);
-  rd_kafka_conf_set_log_cb(conf, on_log);
-  rd_kafka_conf_set_error_cb(conf, on_error);
-  rd_kafka_conf_set_opaque(conf, this);
-  if (member) rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
-  rd_kafka_t* client = rd_kafka_new(RD_KAFKA_CONSUMER, conf, error, sizeof error);
-  if (client == nullptr) {
-    rd_kafka_conf_destroy(conf);
-    throw KafkaError(std::string("cannot make a Kafka consumer: ") + error);
-  }
-  return Client(client);
+KafkaClient KafkaSource::make_client(bool member, const std::string& instance_id) {
+  KafkaSettings settings = consumer_settings(config_, instance_id);
+  rd_kafka_conf_set_log_cb(settings.get(), on_log);
+  rd_kafka_conf_set_error_cb(settings.get(), on_error);
+  rd_kafka_conf_set_opaque(settings.get(), this);
+  if (member) rd_kafka_conf_set_rebalance_cb(settings.get(), on_rebalance);
+  return make_kafka_client(RD_KAFKA_CONSUMER, std::move(settings));
 }
 
 void KafkaSource::subscribe(std::function<void()> revoked) {
@@ -275,7 +238,7 @@ std::vector<std::optional<FoundMessage>> KafkaSource::read_at(
     const std::vector<StartOffset>& starts, int timeout_ms) {
   std::vector<std::optional<FoundMessage>> found(starts.size());
   if (starts.empty()) return found;
-  const Client client = make_client(false, "");
+  const KafkaClient client = make_client(false, "");
   rd_kafka_poll_set_consumer(client.get());
   const PartitionList list = make_list(starts.size());
   for (const StartOffset& start : starts) {

@@ -13,6 +13,7 @@
 
 #include "bridge/batch.hpp"
 #include "bridge/config.hpp"
+#include "bridge/kafka_settings.hpp"
 
 namespace globalmart {
 
@@ -48,7 +49,7 @@ struct Watermarks {
 class KafkaSource {
  public:
   // `topics`: names in Kafka by topic of the profile, "" for one that is not read. `instance_id`:
-  // empty for none. Throws KafkaError.
+  // empty for none. Throws ConfigError.
   KafkaSource(const KafkaConfig& config, std::vector<std::string> topics,
               const std::string& instance_id);
   ~KafkaSource();
@@ -94,16 +95,12 @@ class KafkaSource {
   const std::string& topic_name(uint32_t topic) const { return topics_[topic]; }
 
  private:
-  struct DestroyClient {
-    void operator()(rd_kafka_t* client) const { rd_kafka_destroy(client); }
-  };
   struct DestroyQueue {
     void operator()(rd_kafka_queue_t* queue) const { rd_kafka_queue_destroy(queue); }
   };
-  using Client = std::unique_ptr<rd_kafka_t, DestroyClient>;
 
   void leave_group();
-  Client make_client(bool member, const std::string& instance_id);
+  KafkaClient make_client(bool member, const std::string& instance_id);
   static void on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t error,
                            rd_kafka_topic_partition_list_t* partitions, void* opaque);
   std::optional<uint32_t> topic_index(const char* name) const;
@@ -111,7 +108,7 @@ class KafkaSource {
   const KafkaConfig& config_;
   const std::vector<std::string> topics_;
   std::function<void()> revoked_;
-  Client client_;
+  KafkaClient client_;
   std::unique_ptr<rd_kafka_queue_t, DestroyQueue> queue_;
   std::vector<rd_kafka_message_t*> raw_;
   std::optional<std::vector<PartitionId>> assignment_;

@@ -1,14 +1,14 @@
 // globalmart-bridge: Kafka -> PostgreSQL, exactly once.
 
-#include <spdlog/sinks/stdout_sinks.h>
-#include <spdlog/spdlog.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 
 #include "bridge/bridge.hpp"
 #include "bridge/config.hpp"
 #include "bridge/error.hpp"
+#include "bridge/http_server.hpp"
+#include "bridge/kafka_settings.hpp"
+#include "bridge/log.hpp"
 #include "bridge/shared.hpp"
 
 #ifndef GLOBALMART_VERSION
@@ -34,17 +34,14 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", "globalmart-bridge " GLOBALMART_VERSION);
   CLI11_PARSE(app, argc, argv);
 
-  auto logger = spdlog::stderr_logger_mt("bridge");
-  logger->set_pattern("ts=%Y-%m-%dT%H:%M:%S.%eZ level=%l %v", spdlog::pattern_time_type::utc);
-  logger->flush_on(spdlog::level::trace);
-  spdlog::set_default_logger(logger);
   try {
     const Config config = Config::load(config_file, settings);
     const Profile profile = config.load_profile();
     config.topic_names(profile);
     FaultPoint{config.bridge.fault_point};
-    spdlog::set_level(
-        spdlog::level::from_str(config.log_level == "warn" ? "warning" : config.log_level));
+    check_http_listen(config.http_listen);
+    check_kafka_settings(config.kafka);
+    set_up_log(log_level_of(config.log_level), config.log_format);
     if (check_config) {
       std::printf("configuration and profile are valid\n");
       return 0;

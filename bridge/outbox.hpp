@@ -8,6 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "bridge/error.hpp"
+#include "bridge/kafka_settings.hpp"
+#include "bridge/log.hpp"
 #include "bridge/postgres.hpp"
 #include "bridge/shared.hpp"
 
@@ -22,7 +25,8 @@ class Outbox {
 
   // The thread's body, until the end is requested.
   void run();
-  // Sends what is there now; gives up at the first failure.
+  // Sends what is there now; gives up at the first failure, at once where the topic is missing.
+  // What is not sent stays in the database.
   void finish();
 
  private:
@@ -35,15 +39,16 @@ class Outbox {
   // Sends one portion; returns how many alerts were delivered. Throws DatabaseError, KafkaError.
   size_t send_portion();
   void ensure_producer();
+  // Throws KafkaError when there is no topic for alerts.
+  void require_topic();
+  void say(const KafkaError& error);
   static void on_delivery(rd_kafka_t*, const rd_kafka_message_t* message, void*);
-
-  struct DestroyClient {
-    void operator()(rd_kafka_t* client) const { rd_kafka_destroy(client); }
-  };
 
   Shared& shared_;
   Postgres connection_;
-  std::unique_ptr<rd_kafka_t, DestroyClient> producer_;
+  LogLimit limit_;
+  KafkaClient producer_;
+  bool topic_known_ = false;
 };
 
 }  // namespace globalmart

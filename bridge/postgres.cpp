@@ -7,6 +7,7 @@
 #include <cstdlib>
 
 #include "bridge/error.hpp"
+#include "bridge/log.hpp"
 
 namespace globalmart {
 
@@ -14,6 +15,29 @@ namespace {
 
 // libpq copies what it is given into a buffer of its own: portions keep that small.
 constexpr size_t kCopyPortion = 128 * 1024;
+
+std::string quoted_role(const std::string& role) {
+  const auto plain = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_';
+  };
+  if (!role.empty() && std::all_of(role.begin(), role.end(), plain) &&
+      (role[0] < '0' || role[0] > '9')) {
+    return role;
+  }
+  std::string quoted = "\"";
+  for (const char c : role) quoted.append(c == '"' ? 2 : 1, c);
+  return quoted + '"';
+}
+
+// What to do about an error that the one who runs the bridge can mend; empty: nothing known.
+std::string advice(const std::string& sqlstate, const std::string& role) {
+  if (sqlstate == "42501") return "GRANT globalmart_writer TO " + quoted_role(role) + " is needed";
+  if (sqlstate == "3F000") {
+    return "CREATE EXTENSION globalmart and SELECT globalmart.install_shop() are needed in this "
+           "database";
+  }
+  return "";
+}
 
 }  // namespace
 
@@ -50,14 +74,25 @@ void Postgres::connect() {
   values.push_back(nullptr);
   connection_.reset(PQconnectdbParams(keys.data(), values.data(), 1));
   if (PQstatus(connection_.get()) != CONNECTION_OK) fail_connection();
-  PQsetNoticeProcessor(
-      connection_.get(), [](void*, const char*) {}, nullptr);
+  PQsetNoticeReceiver(connection_.get(), on_notice, this);
   // The server must notice soon when this process is gone: its locks hold up the next owner.
   execute("SET work_mem = " + literal(config_.work_mem) +
           "; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres';"
           " SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3;"
           " SET tcp_keepalives_count = 3; SET client_connection_check_interval = '1s';"
           " SET idle_in_transaction_session_timeout = '60s'");
+}
+
+// Warnings tell of what the server lived with, as a rollup that cannot be closed: the others go on.
+void Postgres::on_notice(void* postgres, const PGresult* notice) {
+  auto* const self = static_cast<Postgres*>(postgres);
+  const char* severity = PQresultErrorField(notice, PG_DIAG_SEVERITY_NONLOCALIZED);
+  if (severity == nullptr || std::string_view(severity) != "WARNING") return;
+  std::string text = PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY);
+  for (const int field : {PG_DIAG_MESSAGE_DETAIL, PG_DIAG_MESSAGE_HINT}) {
+    if (const char* more = PQresultErrorField(notice, field)) text += std::string("; ") + more;
+  }
+  if (self->warnings_.due(text)) log_warn(text, {{"part", self->role_}});
 }
 
 void Postgres::fail_connection() {
@@ -78,6 +113,9 @@ void Postgres::fail(PGresult* raw) {
     if (const char* more = PQresultErrorField(result.get(), field)) {
       message += std::string("; ") + more;
     }
+  }
+  if (const std::string what = advice(sqlstate, PQuser(connection_.get())); !what.empty()) {
+    message += "; " + what;
   }
   // The rest of a string of statements is skipped by the server.
   while (PGresult* more = PQgetResult(connection_.get())) {

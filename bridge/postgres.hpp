@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "bridge/config.hpp"
+#include "bridge/log.hpp"
 
 namespace globalmart {
 
@@ -65,6 +66,7 @@ class Postgres {
   std::vector<std::string> notifications();
 
  private:
+  static void on_notice(void* postgres, const PGresult* notice);
   [[noreturn]] void fail(PGresult* result);
   [[noreturn]] void fail_connection();
 
@@ -74,6 +76,7 @@ class Postgres {
 
   const PostgresConfig& config_;
   const std::string role_;
+  LogLimit warnings_;
   std::unique_ptr<PGconn, Finish> connection_;
 };
 

@@ -1,10 +1,9 @@
 #include "bridge/redrive.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 
 #include "bridge/error.hpp"
+#include "bridge/log.hpp"
 
 namespace globalmart {
 
@@ -130,10 +129,13 @@ size_t Redriver::apply_requests(const Given& given, const std::vector<Request>& 
     try {
       if (!try_requests(given, requests)) continue;
       for (size_t i = 0; i < requests.size(); ++i) {
-        spdlog::info("worker={} topic={} partition={} offset={} redrive={} {} {}", worker_ + 1,
-                     shared_.profile.topics[given.topic].name, requests[i].place.partition,
-                     requests[i].offset, requests[i].id, outcomes_[i].state,
-                     outcomes_[i].reason.value_or(""));
+        log_info("redrive " + outcomes_[i].state,
+                 {{"worker", worker_ + 1},
+                  {"topic", shared_.profile.topics[given.topic].name},
+                  {"partition", requests[i].place.partition},
+                  {"offset", requests[i].offset},
+                  {"redrive", requests[i].id},
+                  {"reason", outcomes_[i].reason.value_or("")}});
       }
       return requests.size();
     } catch (const DatabaseError& error) {
@@ -149,9 +151,10 @@ size_t Redriver::apply_requests(const Given& given, const std::vector<Request>& 
         if (!refused.empty()) continue;
       }
       shared_.metrics.database_error();
-      spdlog::error("worker={} topic={} {} redrives from number {} on not applied, sqlstate={} {}",
-                    worker_ + 1, shared_.profile.topics[given.topic].name, requests.size(),
-                    requests.front().id, error.sqlstate(), error.what());
+      limit_.error(std::to_string(requests.size()) + " redrives were not applied", error,
+                   {{"worker", worker_ + 1},
+                    {"topic", shared_.profile.topics[given.topic].name},
+                    {"redrive", requests.front().id}});
       return 0;
     } catch (...) {
       give_up();

@@ -13,6 +13,7 @@
 
 #include "bridge/batch.hpp"
 #include "bridge/decoder.hpp"
+#include "bridge/log.hpp"
 #include "bridge/shared.hpp"
 #include "bridge/writer.hpp"
 
@@ -72,6 +73,7 @@ class Redriver {
   const size_t worker_;
   Decoder decoder_;
   Batch batch_;
+  LogLimit limit_;
   std::optional<Dedup::Group> group_;
   std::vector<Dedup::Claim> claims_;
   std::map<std::pair<PartitionId, int64_t>, std::string> rejected_;  // by the database

@@ -1,10 +1,9 @@
 #include "bridge/takeover.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <string>
 
 #include "bridge/error.hpp"
+#include "bridge/log.hpp"
 
 namespace globalmart {
 
@@ -33,8 +32,8 @@ int64_t first_offset(const std::string& name, const ClaimedPartition& claimed,
                         kMismatchAdvice);
   }
   if (next < marks.low) {
-    spdlog::warn("{}: offsets {} to {} are gone by retention; going on at {}", name, next,
-                 marks.low - 1, marks.low);
+    log_warn(name + ": offsets " + std::to_string(next) + " to " + std::to_string(marks.low - 1) +
+             " are gone by retention; going on at " + std::to_string(marks.low));
     return marks.low;
   }
   return next;
@@ -94,8 +93,9 @@ void load_recent_ids(Shared& shared, Writer& writer, const std::vector<ClaimedPa
                              shared.dedup.remember(topic_index, id, time);
                              ++count;
                            });
-    spdlog::info("worker={} topic={} remembers {} ids of {} partitions", worker + 1,
-                 shared.profile.topics[topic].name, count, partitions.size());
+    log_info("remembers " + std::to_string(count) + " ids of " + std::to_string(partitions.size()) +
+                 " partitions",
+             {{"worker", worker + 1}, {"topic", shared.profile.topics[topic].name}});
   }
   for (const ClaimedPartition& one : claimed) {
     if (one.next_offset) shared.remembered.set(one.place, *one.next_offset, one.epoch);

@@ -1,13 +1,12 @@
 #include "bridge/worker.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include <algorithm>
 #include <thread>
 
 #include "bridge/apply_batch.hpp"
 #include "bridge/closing.hpp"
 #include "bridge/error.hpp"
+#include "bridge/log.hpp"
 
 namespace globalmart {
 
@@ -51,12 +50,11 @@ void Worker::work() {
       return;
     } catch (const DatabaseError& error) {
       shared_.metrics.database_error();
-      spdlog::error("worker={} database sqlstate={} {}", number_ + 1, error.sqlstate(),
-                    error.what());
+      limit_.error("begins anew", error, {{"worker", number_ + 1}});
       if (error.fenced() && shared_.drain) throw;
     } catch (const KafkaError& error) {
       // The group or the broker: begin anew with a fresh client.
-      spdlog::error("worker={} {}", number_ + 1, error.what());
+      if (limit_.due(error.what())) log_error(error.what(), {{"worker", number_ + 1}});
       if (shared_.drain && attempt >= 5) throw;
     }
     open_.abandon();
@@ -133,8 +131,7 @@ void Worker::take_over(const std::vector<PartitionId>& places) {
       break;
     } catch (const DatabaseError& error) {
       shared_.metrics.database_error();
-      spdlog::error("worker={} cannot claim partitions, sqlstate={} {}", number_ + 1,
-                    error.sqlstate(), error.what());
+      limit_.error("cannot claim partitions", error, {{"worker", number_ + 1}});
       if (error.connection_lost()) writer_.connection().close();
       if (!pause(++attempt) || source_->assignment_lost()) return;
     }
@@ -163,7 +160,7 @@ void Worker::take_over(const std::vector<PartitionId>& places) {
   }
   source_->assign(list);
   shared_.metrics.set_ready(number_, true);
-  spdlog::info("worker={} owns {} partitions", number_ + 1, list.size());
+  log_info("owns " + std::to_string(list.size()) + " partitions", {{"worker", number_ + 1}});
 }
 
 // Called by librdkafka from within consume or close: the last moment to commit what is in hand.
@@ -243,20 +240,25 @@ void Worker::handle_event(const rd_kafka_message_t& message) {
       const auto owned = place ? own_.find(*place) : own_.end();
       if (owned != own_.end() && message.offset >= owned->second.position) {
         owned->second.at_end = true;
-        spdlog::debug("worker={} topic={} partition={} is at its end, offset {}", number_ + 1,
-                      source_->topic_name(place->topic), place->partition, message.offset);
+        log_debug("the partition is at its end", {{"worker", number_ + 1},
+                                                  {"topic", source_->topic_name(place->topic)},
+                                                  {"partition", place->partition},
+                                                  {"offset", message.offset}});
       }
       break;
     }
     case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
     case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
       // Look again at what the topic has: retention, or another topic of the same name.
-      spdlog::warn("worker={} {}", number_ + 1, rd_kafka_message_errstr(&message));
+      log_warn(rd_kafka_message_errstr(&message), {{"worker", number_ + 1}});
       reassign_ = true;
       break;
     default:
-      spdlog::warn("worker={} kafka error={} {}", number_ + 1, rd_kafka_err2name(message.err),
-                   rd_kafka_message_errstr(&message));
+      if (const std::string text = rd_kafka_message_errstr(&message); limit_.due(text)) {
+        log_warn(text, {{"worker", number_ + 1},
+                        {"part", "kafka"},
+                        {"error", rd_kafka_err2name(message.err)}});
+      }
       break;
   }
 }
@@ -286,14 +288,13 @@ Worker::Flushed Worker::flush() {
     } catch (const DatabaseError& error) {
       shared_.metrics.database_error();
       if (error.fenced()) {
-        spdlog::warn("worker={} another bridge owns one of the partitions now", number_ + 1);
+        log_warn("another bridge owns one of the partitions now", {{"worker", number_ + 1}});
         fenced_ = true;
         open_.abandon();
         let_go();
         return Flushed::kFenced;
       }
-      spdlog::error("worker={} batch not applied, sqlstate={} {}", number_ + 1, error.sqlstate(),
-                    error.what());
+      limit_.error("the batch was not applied", error, {{"worker", number_ + 1}});
       if (error.connection_lost()) {
         writer_.connection().close();
         uncertain = true;
@@ -314,9 +315,11 @@ Worker::Flushed Worker::flush() {
 // Decodes the messages of the batch again; the refused ones become dead letters.
 void Worker::redo(const std::vector<Rejection>& refused) {
   for (const Rejection& one : refused) {
-    spdlog::warn("worker={} topic={} partition={} offset={} rejected by the database: {}",
-                 number_ + 1, shared_.profile.topics[one.place.topic].name, one.place.partition,
-                 one.offset, one.detail);
+    log_warn("rejected by the database: " + one.detail,
+             {{"worker", number_ + 1},
+              {"topic", shared_.profile.topics[one.place.topic].name},
+              {"partition", one.place.partition},
+              {"offset", one.offset}});
   }
   // The broker tells the end of a partition once: it must not be forgotten here.
   const OwnPartitions before = own_;
@@ -365,6 +368,7 @@ void Worker::after_commit(double seconds) {
     offsets.push_back({place, advance.next_offset});
   }
   shared_.metrics.set_ready(number_, true);
+  limit_.over();
   open_.abandon();
   close();
   const auto now = Clock_::now();
@@ -411,8 +415,7 @@ void Worker::redrive(bool all) {
     }
   } catch (const DatabaseError& error) {
     shared_.metrics.database_error();
-    spdlog::error("worker={} redrives, sqlstate={} {}", number_ + 1, error.sqlstate(),
-                  error.what());
+    limit_.error("redrives wait", error, {{"worker", number_ + 1}});
     if (!error.connection_lost()) return;
     writer_.connection().close();
     if (!begun) return;

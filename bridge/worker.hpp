@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bridge/kafka_source.hpp"
+#include "bridge/log.hpp"
 #include "bridge/open_batch.hpp"
 #include "bridge/redrive.hpp"
 #include "bridge/shared.hpp"
@@ -69,6 +70,7 @@ class Worker {
 
   std::vector<KafkaMessage> pending_;  // taken from Kafka, not yet in a batch
   size_t pending_begin_ = 0;
+  LogLimit limit_;
   bool reassign_ = false;
   bool fenced_ = false;
   std::chrono::steady_clock::time_point last_tool_commit_{};

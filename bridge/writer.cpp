@@ -1,8 +1,7 @@
 #include "bridge/writer.hpp"
 
-#include <spdlog/spdlog.h>
-
 #include "bridge/error.hpp"
+#include "bridge/log.hpp"
 
 namespace globalmart {
 
@@ -97,8 +96,9 @@ void Writer::end_blockers() {
       " AND application_name LIKE 'globalmart-bridge %'",
       parameters);
   for (int row = 0; row < rows.size(); ++row) {
-    spdlog::warn("ended session {} of another bridge: it held its partitions for more than {} s",
-                 rows.text(row, 0), kClaimPatience);
+    log_warn("ended session " + std::string(rows.text(row, 0)) +
+             " of another bridge: it held its partitions for more than " +
+             std::to_string(static_cast<int>(kClaimPatience)) + " s");
   }
 }
 
@@ -194,8 +194,10 @@ void Writer::write_dead_letters_singly(const Batch& batch) {
       if (error.sqlstate() != "23505") throw;
       connection_.execute("ROLLBACK TO SAVEPOINT letter; RELEASE SAVEPOINT letter");
       const BatchMessage& known = batch.messages()[message];
-      spdlog::warn("topic={} partition={} offset={} is a dead letter already; the older one stays",
-                   profile_.topics[known.place.topic].name, known.place.partition, known.offset);
+      log_warn("is a dead letter already; the older one stays",
+               {{"topic", profile_.topics[known.place.topic].name},
+                {"partition", known.place.partition},
+                {"offset", known.offset}});
     }
   }
 }

@@ -40,7 +40,7 @@ class Metrics:
     """Of a bridge that listens on a free port; `Metrics(bridge)["name"]` asks it."""
 
     def __init__(self, bridge):
-        line = wait_logged(bridge, "http port=")[0]
+        line = wait_logged(bridge, "http listens")[0]
         self.url = f"http://127.0.0.1:{re.search(r'port=([0-9]+)', line).group(1)}/metrics"
 
     def __getitem__(self, name):
@@ -78,4 +78,110 @@ def test_close_after_batch_is_the_workers_alone(shop, broker):
     topics.put(carts(15, 5))
     wait_until(lambda: metrics[batches] == 2, "the second batch", process=bridge.process)
     wait_until(lambda: metrics[closes] >= 4, "the closer to close at the end", process=bridge.process)
+    assert bridge.stop() == 0
+
+
+def test_a_role_without_rights_is_told_the_grant(shop, broker):
+    """Once, however often the bridge tries; with the grant it goes on by itself."""
+    topics = Topics(broker, 1)
+    topics.put(carts(0, 5))
+    database = shop.database
+    database.execute('DROP ROLE IF EXISTS "no Rights"')
+    database.execute('CREATE ROLE "no Rights" LOGIN')
+    dsn = database.dsn("'no Rights'")
+    bridge = shop.set_up(topics, CASE_CLOCK, postgres__dsn=dsn, http__listen="127.0.0.1:0")
+    bridge.start()
+    metrics = Metrics(bridge)
+    wait_until(
+        lambda: metrics["globalmart_bridge_database_errors_total"] >= 4,
+        "some tries",
+        process=bridge.process,
+    )
+    (line,) = logged(bridge, "42501")
+    assert 'GRANT globalmart_writer TO "no Rights"' in line
+    database.execute('GRANT globalmart_writer TO "no Rights"')
+    count = "SELECT count(*) FROM globalmart.cart_events"
+    wait_until(lambda: database.value(count) == 5, "the rows", process=bridge.process)
+    # Taken away again: that is another trouble, which is told anew.
+    database.execute('REVOKE globalmart_writer FROM "no Rights"')
+    topics.put(carts(5, 5))
+    wait_until(
+        lambda: logged(bridge, "the batch was not applied: permission denied"),
+        "the refused batch",
+        process=bridge.process,
+    )
+    errors = metrics["globalmart_bridge_database_errors_total"]
+    wait_until(
+        lambda: metrics["globalmart_bridge_database_errors_total"] >= errors + 4,
+        "some tries",
+        process=bridge.process,
+    )
+    assert len(logged(bridge, "the batch was not applied")) == 1
+    database.execute('GRANT globalmart_writer TO "no Rights"')
+    wait_until(lambda: database.value(count) == 10, "the rest", process=bridge.process)
+    assert bridge.stop() == 0
+
+
+def test_a_rollup_that_fails_is_a_warning(shop, broker):
+    topics = Topics(broker, 1)
+    topics.put(carts(0, 100))
+    database = shop.database
+    database.execute(
+        """SELECT globalmart.create_rollup('brittle', $$
+             SELECT window_start, window_end, country, count(*) AS events
+             FROM globalmart.cart_events, globalmart.tumble(event_time, interval '10 seconds')
+             GROUP BY window_start, window_end, country $$, lateness => interval '0')"""
+    )
+    database.execute("ALTER TABLE globalmart.brittle ADD CONSTRAINT few CHECK (events < 5)")
+    bridge = shop.set_up(topics, CASE_CLOCK)
+    bridge.drain()
+    assert database.value("SELECT state FROM globalmart.rollups WHERE name = 'brittle'") == "failed"
+    (line,) = logged(bridge, 'rollup "brittle" could not be closed')
+    assert "level=warning" in line and "resume_rollup('brittle')" in line
+
+
+def test_a_log_of_json(shop, broker):
+    topics = Topics(broker, 1)
+    topics.put(carts(0, 3) + carts(3, 1, country='"Atlantis"\\'))
+    bridge = shop.set_up(topics, CASE_CLOCK, log__format="json", bridge__workers=1)
+    bridge.drain()
+    lines = [json.loads(line) for line in bridge.log.read_text().splitlines()]
+    assert all(list(line)[:3] == ["ts", "level", "message"] for line in lines)
+    (owns,) = [line for line in lines if line["message"].startswith("owns ")]
+    assert owns["worker"] == 1 and owns["level"] == "info"
+    assert {**lines[-1], "ts": ""} == {
+        "ts": "",
+        "level": "info",
+        "message": "ended",
+        "status": 0,
+        "messages": 4,
+        "accepted": 3,
+        "duplicates": 0,
+        "dead_letters": 1,
+        "closed_rows": 0,
+    }
+
+
+def test_alerts_do_not_wait_for_a_topic_that_is_missing(shop, broker):
+    """A drain ends without it, and they are sent once it is there."""
+    topics = Topics(broker, 1)
+    topics.put(carts(0, 3))
+    database = shop.database
+    absent = topics.alerts + "-absent"
+    bridge = shop.set_up(topics, CASE_CLOCK, kafka__topics__alerts=absent)
+    bridge.settings["kafka.properties.topic.metadata.refresh.interval.ms"] = 1000
+    database.execute(
+        "INSERT INTO globalmart.alerts_outbox (alert_id, rollup, payload)"
+        " VALUES (gen_random_uuid(), 'test', '{\"a\": 1}')"
+    )
+    unsent = "SELECT count(*) FROM globalmart.alerts_outbox WHERE sent_at IS NULL"
+    bridge.drain()
+    (line,) = logged(bridge, "there is no topic " + absent)
+    assert "level=warning" in line
+    # It was not sent into the void: librdkafka would have said so after the time for a delivery.
+    assert not logged(bridge, "could not be delivered") and database.value(unsent) == 1
+    bridge.start()
+    wait_logged(bridge, "there is no topic " + absent)
+    broker.create_topics([absent], 1)
+    wait_until(lambda: database.value(unsent) == 0, "the alert", process=bridge.process)
     assert bridge.stop() == 0

@@ -8,6 +8,9 @@
 
 #include "bridge/config.hpp"
 #include "bridge/error.hpp"
+#include "bridge/http_server.hpp"
+#include "bridge/kafka_settings.hpp"
+#include "bridge/log.hpp"
 #include "bridge/profile.hpp"
 
 namespace globalmart {
@@ -103,11 +106,63 @@ TEST_F(ConfigTest, ValuesAreChecked) {
   EXPECT_NE(error_of("", with({"bridge.clock=noon"})), "");
   EXPECT_NE(error_of("", with({"kafka.start=middle"})), "");
   EXPECT_NE(error_of("", with({"log.level=loud"})), "");
+  EXPECT_NE(error_of("", with({"log.format=xml"})), "");
   EXPECT_NE(error_of("", with({"kafka.properties.enable.auto.commit=true"})), "");
   EXPECT_NE(error_of("", {"kafka.bootstrap_servers=x"}), "");
   EXPECT_NE(error_of("", {"nothing"}), "");
   EXPECT_NE(error_of(folder_ + "/absent.toml", {}), "");
   EXPECT_NE(error_of(file("[kafka\n"), {}), "");
+}
+
+TEST_F(ConfigTest, PropertiesOfLibrdkafkaAreChecked) {
+  const auto error = [&](const std::vector<std::string>& properties) -> std::string {
+    std::vector<std::string> settings;
+    for (const std::string& one : properties) settings.push_back("kafka.properties." + one);
+    try {
+      check_kafka_settings(Config::load("", with(settings)).kafka);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(error({}), "");
+  EXPECT_EQ(error({"session.timeout.ms=20000", "linger.ms=5"}), "");
+  EXPECT_EQ(error({"sesion.timeout.ms=1"}),
+            "kafka.properties.sesion.timeout.ms: librdkafka has no such property; did you mean "
+            "'session.timeout.ms'?");
+  EXPECT_NE(error({"session.timeout.ms=soon"}).find("kafka.properties.session.timeout.ms: Invalid"),
+            std::string::npos);
+  // What only the client as a whole can find.
+  EXPECT_NE(error({"security.protocol=ssl", "ssl.ca.location=" + folder_ + "/absent"})
+                .find("ssl.ca.location"),
+            std::string::npos);
+}
+
+TEST(HttpListen, Forms) {
+  for (const char* text : {"off", "127.0.0.1:0", "localhost:9464", "[::1]:80"}) {
+    EXPECT_NO_THROW(check_http_listen(text)) << text;
+  }
+  for (const char* text : {"99", "127.0.0.1:99999", ":80", "127.0.0.1:", "host:80", ""}) {
+    EXPECT_THROW(check_http_listen(text), ConfigError) << text;
+  }
+}
+
+TEST(Log, MembersOfJson) {
+  EXPECT_EQ(json_members("ended", {}), R"("message":"ended")");
+  EXPECT_EQ(json_members("a \"b\"\n\xff", {{"worker", 1}, {"topic", "x\\y"}, {"sqlstate", ""}}),
+            "\"message\":\"a \\\"b\\\"\\n\xef\xbf\xbd\",\"worker\":1,\"topic\":\"x\\\\y\"");
+}
+
+TEST(Log, WhatComesAgainIsSaidOnce) {
+  LogLimit limit;
+  EXPECT_TRUE(limit.due("a"));
+  EXPECT_FALSE(limit.due("a"));
+  EXPECT_TRUE(limit.due("b"));
+  limit.over();
+  EXPECT_TRUE(limit.due("a"));
+  int said = 1;
+  for (int i = 0; i < 100; ++i) said += limit.due(std::to_string(i)) ? 1 : 0;
+  EXPECT_EQ(said, 20);
 }
 
 TEST_F(ConfigTest, SecretsStayOutOfArgumentsAndOpenFiles) {

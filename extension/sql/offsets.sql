@@ -164,6 +164,30 @@ COMMENT ON FUNCTION globalmart.report_partitions(text, int[], bigint[], boolean[
   'The bridge''s sign of life, about once a second: which of its partitions it has read to the end. Partitions that it does not own any more are passed over';
 
 -- By hand, when Kafka is not what it was: the bridge refuses to go on by itself then.
+CREATE FUNCTION globalmart.require_partition(topic text, kafka_partition int) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  known text;
+BEGIN
+  IF NOT EXISTS (SELECT FROM globalmart.kafka_offsets AS o WHERE o.topic = require_partition.topic) THEN
+    SELECT string_agg(DISTINCT o.topic, ', ') INTO known FROM globalmart.kafka_offsets AS o;
+    RAISE undefined_object USING
+      MESSAGE = format('no bridge has read a topic "%s"', require_partition.topic),
+      HINT = coalesce('Topics: ' || known || '.', 'None was read yet.');
+  ELSIF kafka_partition IS NOT NULL
+        AND NOT EXISTS (SELECT FROM globalmart.kafka_offsets AS o
+                        WHERE o.topic = require_partition.topic AND o.kafka_partition = require_partition.kafka_partition) THEN
+    SELECT string_agg(o.kafka_partition::text, ', ' ORDER BY o.kafka_partition) INTO known
+    FROM globalmart.kafka_offsets AS o WHERE o.topic = require_partition.topic;
+    RAISE undefined_object USING
+      MESSAGE = format('no bridge has read a partition %s of topic "%s"', kafka_partition, require_partition.topic),
+      HINT = 'Partitions: ' || known || '.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_partition(text, int) IS
+  'Raises unless a bridge has read the topic, and the partition if one is given; the hint lists what there is';
+
 CREATE FUNCTION globalmart.reset_offsets(topic text, kafka_partition int DEFAULT NULL, next_offset bigint DEFAULT NULL)
 RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -171,6 +195,7 @@ DECLARE
   reset bigint;
 BEGIN
   PERFORM globalmart.require_owner();
+  PERFORM globalmart.require_partition(reset_offsets.topic, reset_offsets.kafka_partition);
   UPDATE globalmart.kafka_offsets AS o
   SET epoch = o.epoch + 1, owner = NULL, next_offset = reset_offsets.next_offset,
       last_message_time = NULL, last_message_hash = NULL
@@ -195,6 +220,7 @@ DECLARE
   forgotten bigint;
 BEGIN
   PERFORM globalmart.require_owner();
+  PERFORM globalmart.require_partition(forget_partitions.topic, forget_partitions.kafka_partition);
   DELETE FROM globalmart.kafka_offsets AS o
   WHERE o.topic = forget_partitions.topic AND (forget_partitions.kafka_partition IS NULL OR o.kafka_partition = forget_partitions.kafka_partition);
   GET DIAGNOSTICS forgotten = ROW_COUNT;

@@ -5,25 +5,25 @@ CREATE TABLE globalmart.setting_definitions (
   name          text PRIMARY KEY,
   kind          text NOT NULL CHECK (kind IN ('interval', 'integer')),
   default_value text,
-  per_table     boolean NOT NULL DEFAULT false,
+  per_table     text CHECK (per_table IN ('stream', 'rollup')),
   description   text NOT NULL
 );
 COMMENT ON TABLE globalmart.setting_definitions IS 'The settings that there are, as shipped';
 COMMENT ON COLUMN globalmart.setting_definitions.name IS 'Name of the setting';
 COMMENT ON COLUMN globalmart.setting_definitions.kind IS 'interval or integer; none of them may be negative';
 COMMENT ON COLUMN globalmart.setting_definitions.default_value IS 'Value in force until it is changed; NULL: no limit';
-COMMENT ON COLUMN globalmart.setting_definitions.per_table IS 'Whether NAME.TABLE may be set beside NAME, for one stream or rollup';
+COMMENT ON COLUMN globalmart.setting_definitions.per_table IS 'Of what kind TABLE is where NAME.TABLE may be set beside NAME; NULL: it may not';
 COMMENT ON COLUMN globalmart.setting_definitions.description IS 'What the setting does, and its unit';
 
 INSERT INTO globalmart.setting_definitions (name, kind, default_value, per_table, description) VALUES
-  ('partitions_ahead', 'integer', '7', false, 'Days for which maintain_partitions() makes partitions ahead'),
-  ('partitions_behind', 'integer', '2', false, 'Days before today for which maintain_partitions() makes partitions'),
-  ('partitions_most', 'integer', '400', true, 'Partitions that a stream may have; further days go to its default partition'),
-  ('raw_retention', 'interval', '30 days', true, 'How long raw events are kept after they arrived; NULL: for ever'),
-  ('rollup_retention', 'interval', NULL, true, 'How long rows of rollups and detectors are kept, rounded up to whole months of event time; NULL: for ever'),
-  ('late_events_retention', 'interval', '90 days', false, 'How long late_events are kept after they arrived, and in any case as long as the raw rows that verify reads; NULL: for ever'),
-  ('dead_letters_retention', 'interval', '90 days', false, 'How long dead letters and finished redrives are kept; NULL: for ever'),
-  ('alerts_retention', 'interval', '7 days', false, 'How long alerts that were sent are kept; NULL: for ever');
+  ('partitions_ahead', 'integer', '7', NULL, 'Days for which maintain_partitions() makes partitions ahead'),
+  ('partitions_behind', 'integer', '2', NULL, 'Days before today for which maintain_partitions() makes partitions'),
+  ('partitions_most', 'integer', '400', 'stream', 'Partitions that a stream may have; further days go to its default partition'),
+  ('raw_retention', 'interval', '30 days', 'stream', 'How long raw events are kept after they arrived; NULL: for ever'),
+  ('rollup_retention', 'interval', NULL, 'rollup', 'How long rows of rollups and detectors are kept, rounded up to whole months of event time; NULL: for ever'),
+  ('late_events_retention', 'interval', '90 days', NULL, 'How long late_events are kept after they arrived, and in any case as long as the raw rows that verify reads; NULL: for ever'),
+  ('dead_letters_retention', 'interval', '90 days', NULL, 'How long dead letters and finished redrives are kept; NULL: for ever'),
+  ('alerts_retention', 'interval', '7 days', NULL, 'How long alerts that were sent are kept; NULL: for ever');
 
 CREATE TABLE globalmart.setting_values (
   name       text PRIMARY KEY,
@@ -47,7 +47,7 @@ CREATE VIEW globalmart.settings AS
   SELECT v.name, v.value, d.description, NULL
   FROM globalmart.setting_values AS v
   JOIN globalmart.setting_definitions AS d
-    ON d.per_table AND d.name = pg_catalog.split_part(v.name, '.', 1) AND v.name <> d.name;
+    ON d.per_table IS NOT NULL AND d.name = pg_catalog.split_part(v.name, '.', 1) AND v.name <> d.name;
 COMMENT ON VIEW globalmart.settings IS 'Settings in force; change one with set_setting(name, value)';
 COMMENT ON COLUMN globalmart.settings.name IS 'Name of the setting; NAME.TABLE is in force for one stream or rollup';
 COMMENT ON COLUMN globalmart.settings.value IS 'Value in force; NULL: no limit';
@@ -65,6 +65,38 @@ $$;
 COMMENT ON FUNCTION globalmart.setting(text, text) IS
   'The value of a setting, for one stream or rollup if for_table is given; NULL: no limit';
 
+CREATE FUNCTION globalmart.require_setting(name text) RETURNS globalmart.setting_definitions
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  definition globalmart.setting_definitions;
+  for_table text := substr(name, strpos(name || '.', '.') + 1);
+  known text[];
+BEGIN
+  SELECT d.* INTO definition FROM globalmart.setting_definitions AS d
+  WHERE d.name = require_setting.name
+     OR (d.per_table IS NOT NULL AND d.name || '.' || for_table = require_setting.name);
+  IF NOT FOUND THEN
+    RAISE undefined_object USING
+      MESSAGE = format('there is no setting "%s"', require_setting.name),
+      HINT = 'Settings: ' || (SELECT string_agg(d.name, ', ' ORDER BY d.name) FROM globalmart.setting_definitions AS d)
+             || '. raw_retention.TABLE, rollup_retention.TABLE and partitions_most.TABLE are for one table.';
+  END IF;
+  IF definition.name <> require_setting.name THEN
+    known := ARRAY(SELECT s.stream FROM globalmart.streams AS s WHERE definition.per_table = 'stream' AND s.has_offsets
+                   UNION ALL SELECT c.name FROM globalmart.rollup_catalog AS c WHERE definition.per_table = 'rollup' ORDER BY 1);
+    IF NOT for_table = ANY (known) THEN
+      RAISE undefined_object USING
+        MESSAGE = format('there is no %s "%s" for setting "%s"',
+                         CASE definition.per_table WHEN 'stream' THEN 'stream' ELSE 'rollup or detector' END, for_table, definition.name),
+        HINT = format('It can be set for: %s.', array_to_string(known, ', '));
+    END IF;
+  END IF;
+  RETURN definition;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_setting(text) IS
+  'The definition of a setting, or of NAME.TABLE; an error that lists the names there are when there is none';
+
 CREATE FUNCTION globalmart.set_setting(name text, value text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -72,14 +104,7 @@ DECLARE
   definition globalmart.setting_definitions;
 BEGIN
   PERFORM globalmart.require_owner();
-  SELECT d.* INTO definition FROM globalmart.setting_definitions AS d
-  WHERE d.name = set_setting.name
-     OR (d.per_table AND set_setting.name LIKE replace(d.name, '_', '\_') || '.%');
-  IF NOT FOUND THEN
-    RAISE undefined_object USING
-      MESSAGE = format('there is no setting "%s"', set_setting.name),
-      HINT = 'See the view globalmart.settings. raw_retention.TABLE, rollup_retention.TABLE and partitions_most.TABLE are for one table.';
-  END IF;
+  definition := globalmart.require_setting(set_setting.name);
   BEGIN
     IF definition.kind = 'interval' AND set_setting.value::interval < interval '0'
        OR definition.kind = 'integer' AND set_setting.value::int < 0 THEN
@@ -107,6 +132,10 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   PERFORM globalmart.require_owner();
   DELETE FROM globalmart.setting_values AS v WHERE v.name = reset_setting.name;
+  -- One of a table that was dropped goes without a question.
+  IF NOT FOUND THEN
+    PERFORM globalmart.require_setting(reset_setting.name);
+  END IF;
 END
 $$;
 COMMENT ON FUNCTION globalmart.reset_setting(text) IS 'Takes a setting back to its value as shipped';

@@ -116,6 +116,15 @@ DECLARE
   part regclass;
 BEGIN
   PERFORM globalmart.require_owner();
+  -- Rows are folded with the rights of globalmart_owner: what it may not see, every insert would fail at.
+  IF NOT (SELECT pg_catalog.has_schema_privilege('globalmart_owner', c.relnamespace, 'USAGE')
+          FROM pg_catalog.pg_class AS c WHERE c.oid = create_stream.relation) THEN
+    RAISE insufficient_privilege USING
+      MESSAGE = pg_catalog.format('globalmart_owner may not use the schema of %s', create_stream.relation),
+      DETAIL = 'Rows are folded with its rights, so that every INSERT into the table would fail.',
+      HINT = (SELECT pg_catalog.format('GRANT USAGE ON SCHEMA %s TO globalmart_owner', c.relnamespace::pg_catalog.regnamespace)
+              FROM pg_catalog.pg_class AS c WHERE c.oid = create_stream.relation);
+  END IF;
   PERFORM globalmart.create_domain(create_stream.domain);
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a WHERE a.attrelid = create_stream.relation
                  AND a.attname = create_stream.time_column AND a.atttypid = 'timestamptz'::regtype AND a.attnotnull) THEN
@@ -134,6 +143,10 @@ BEGIN
       MESSAGE = pg_catalog.format('%s has no columns received_at timestamptz, kafka_partition int and kafka_offset bigint, all NOT NULL', create_stream.relation),
       DETAIL = 'Without them its rows could not move the watermark, and no window would close.',
       HINT = pg_catalog.format('SELECT globalmart.add_message_columns(%L)', create_stream.relation);
+  END IF;
+  IF NOT pg_catalog.has_table_privilege('globalmart_owner', create_stream.relation, 'SELECT') THEN
+    -- The bridge asks for recent event ids with the owner's rights.
+    EXECUTE pg_catalog.format('GRANT SELECT ON %s TO globalmart_owner', create_stream.relation);
   END IF;
   PERFORM globalmart.exclude_folds(create_stream.domain, 10000);
   INSERT INTO globalmart.streams AS s (stream, domain, topic, relation, time_column, id_column, line_column, has_offsets)
@@ -157,7 +170,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.create_stream(text, regclass, text, text, name, name, name) IS
-  'Makes a table a stream: its new rows are folded into rollups. domain: streams that share a watermark; topic: where the rows come from, NULL for none; line_column: with the id, the identity of a row';
+  'Makes a table a stream: its new rows are folded into rollups. domain: streams that share a watermark; topic: where the rows come from, NULL for none; line_column: with the id, the identity of a row. globalmart_owner needs USAGE on the schema of the table, and gets SELECT on the table';
 
 CREATE FUNCTION globalmart.domain_of_relations(relations oid[]) RETURNS text
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

@@ -1,6 +1,17 @@
 -- Offsets, epochs and event-time progress of Kafka partitions.
 SET globalmart.now = '2026-11-24 12:00:00+00';
-SELECT plan(48);
+SELECT plan(54);
+CREATE FUNCTION pg_temp.hint_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  hint text;
+BEGIN
+  EXECUTE statement;
+  RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+  RETURN hint;
+END
+$$;
 
 SELECT results_eq($$SELECT * FROM globalmart.claim_partitions('transactions-topic', '{1,0,2}', 'first') ORDER BY 1$$,
   $$VALUES (0, 1::bigint, NULL::bigint, NULL::timestamptz, NULL::bigint), (1, 1, NULL, NULL, NULL), (2, 1, NULL, NULL, NULL)$$,
@@ -79,6 +90,13 @@ SELECT FROM globalmart.claim_partitions('transactions-topic', '{5}', 'x');
 SELECT is(globalmart.watermark('transactions'), NULL, 'a partition that never had a message holds the watermark');
 SELECT is(globalmart.forget_partitions('transactions-topic', 5), 1::bigint, 'one that is gone from the topic can be forgotten');
 SELECT isnt(globalmart.watermark('transactions'), NULL, 'and holds it no longer');
+SELECT throws_ok(format('SELECT globalmart.%s(%s)', f, a), '42704', m, format('%s refuses what it does not know', f))
+FROM (VALUES ('reset_offsets', $$'cart'$$, 'no bridge has read a topic "cart"'),
+             ('reset_offsets', $$'transactions-topic', 5$$, 'no bridge has read a partition 5 of topic "transactions-topic"'),
+             ('forget_partitions', $$'cart'$$, 'no bridge has read a topic "cart"')) AS r(f, a, m);
+SELECT is(pg_temp.hint_of($$SELECT globalmart.reset_offsets('cart')$$), 'Topics: transactions-topic.', 'the hint lists the topics');
+SELECT is(pg_temp.hint_of($$SELECT globalmart.reset_offsets('transactions-topic', 5)$$), 'Partitions: 0, 1, 2.', 'or the partitions');
+SELECT throws_ok('SELECT globalmart.reset_offsets(NULL)', '42704', NULL, 'nor is NULL a topic');
 SET ROLE globalmart_writer;
 SELECT throws_ok($$SELECT globalmart.reset_offsets('transactions-topic')$$, '42501', NULL, 'the bridge itself resets nothing');
 RESET ROLE;

@@ -1,7 +1,7 @@
 -- Day partitions: made ahead and on demand, and refused politely.
 SET globalmart.now = '2026-11-24 23:30:00+00';
 SET TimeZone = 'Asia/Tokyo';
-SELECT plan(46);
+SELECT plan(51);
 
 SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'a day is made on demand');
 SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'and found the second time');
@@ -81,6 +81,32 @@ ALTER TABLE globalmart.bare DROP kafka_partition, DROP kafka_offset, DROP receiv
 SELECT globalmart.add_message_columns('globalmart.bare');
 SELECT globalmart.add_message_columns('globalmart.bare');
 SELECT lives_ok($$SELECT globalmart.create_stream('bare', 'globalmart.bare', 'clicks', NULL, 'event_time', 'id')$$, 'with the columns that add_message_columns gives, once, it becomes a stream');
+CREATE SCHEMA elsewhere;
+CREATE TABLE elsewhere.returns (event_time timestamptz NOT NULL, event_id uuid NOT NULL);
+SELECT globalmart.add_message_columns('elsewhere.returns');
+SELECT throws_ok($$SELECT globalmart.create_stream('returns', 'elsewhere.returns', 'clicks', NULL, 'event_time', 'event_id')$$, '42501',
+  'globalmart_owner may not use the schema of elsewhere.returns', 'a table whose schema the owner may not use is refused: every insert would fail');
+CREATE FUNCTION pg_temp.hint_of(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  hint text;
+BEGIN
+  EXECUTE statement;
+  RETURN 'no error';
+EXCEPTION WHEN OTHERS THEN
+  GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+  RETURN hint;
+END
+$$;
+SELECT is(pg_temp.hint_of($$SELECT globalmart.create_stream('returns', 'elsewhere.returns', 'clicks', NULL, 'event_time', 'event_id')$$),
+  'GRANT USAGE ON SCHEMA elsewhere TO globalmart_owner', 'the hint is the GRANT');
+GRANT USAGE ON SCHEMA elsewhere TO globalmart_owner;
+SELECT lives_ok($$SELECT globalmart.create_stream('returns', 'elsewhere.returns', 'clicks', NULL, 'event_time', 'event_id')$$, 'with it, it is a stream');
+GRANT USAGE ON SCHEMA elsewhere TO globalmart_writer;
+GRANT INSERT ON elsewhere.returns TO globalmart_writer;
+SET ROLE globalmart_writer;
+SELECT lives_ok($$INSERT INTO elsewhere.returns (event_time, event_id) VALUES ('2026-11-24 00:00+00', md5('1')::uuid)$$, 'the writer inserts');
+SELECT ok(globalmart.is_stored('returns', md5('1')::uuid, '2026-11-24 00:00+00'), 'and the bridge may ask for its ids');
+RESET ROLE;
 CREATE TABLE globalmart.hashed (event_time timestamptz NOT NULL, id uuid NOT NULL) PARTITION BY HASH (id);
 SELECT globalmart.add_message_columns('globalmart.hashed');
 SELECT globalmart.create_stream('hashed', 'globalmart.hashed', 'clicks', NULL, 'event_time', 'id');

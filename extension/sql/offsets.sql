@@ -141,12 +141,14 @@ $$;
 COMMENT ON FUNCTION globalmart.advance_offsets(text, int[], bigint[], bigint[], bigint[], timestamptz[], timestamptz[], bigint[], boolean[], bigint[], bigint[], bigint[]) IS
   'First statement of a batch: moves each partition from its expected offset (NULL: never read) to the next one, if epoch and offset are as expected, and event time with it; an element each. SQLSTATE GM001 when the caller is fenced';
 
-CREATE FUNCTION globalmart.report_partitions(topic text, partitions int[], epochs bigint[], at_end boolean[])
+CREATE FUNCTION globalmart.report_partitions(topic text, partitions int[], epochs bigint[], at_end boolean[],
+                                             ids_capped boolean DEFAULT false)
 RETURNS void
 LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   UPDATE globalmart.partition_progress AS p
   SET at_end_since = CASE WHEN r.at_end THEN coalesce(p.at_end_since, r.now_at) END,
-      checked_at = r.now_at
+      checked_at = r.now_at,
+      ids_capped = coalesce($5, false)
   FROM (
     SELECT q.domain, q.kafka_partition, g.at_end, globalmart.clock() AS now_at
     FROM unnest($2, $3, $4) AS g(kafka_partition, epoch, at_end)
@@ -160,8 +162,8 @@ LANGUAGE sql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   ) AS r
   WHERE p.domain = r.domain AND p.kafka_partition = r.kafka_partition
 $$;
-COMMENT ON FUNCTION globalmart.report_partitions(text, int[], bigint[], boolean[]) IS
-  'The bridge''s sign of life, about once a second: which of its partitions it has read to the end. Partitions that it does not own any more are passed over';
+COMMENT ON FUNCTION globalmart.report_partitions(text, int[], bigint[], boolean[], boolean) IS
+  'The bridge''s sign of life, about once a second: which of its partitions it has read to the end, and whether its memory of event ids was too small (bridge.dedup_max_ids). Partitions that it does not own any more are passed over';
 
 -- By hand, when Kafka is not what it was: the bridge refuses to go on by itself then.
 CREATE FUNCTION globalmart.require_partition(topic text, kafka_partition int) RETURNS void

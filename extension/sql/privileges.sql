@@ -40,7 +40,7 @@ GRANT EXECUTE ON FUNCTION
   globalmart.clock(),
   globalmart.claim_partitions(text, int[], text),
   globalmart.advance_offsets(text, int[], bigint[], bigint[], bigint[], timestamptz[], timestamptz[], bigint[], boolean[], bigint[], bigint[], bigint[]),
-  globalmart.report_partitions(text, int[], bigint[], boolean[]),
+  globalmart.report_partitions(text, int[], bigint[], boolean[], boolean),
   globalmart.make_partition(text, date),
   globalmart.stream_leaves(text),
   globalmart.recent_ids(text, int[], timestamptz),

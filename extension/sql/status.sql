@@ -66,6 +66,7 @@ CREATE VIEW globalmart.status AS
   SELECT 'windows of ' || d.domain,
          CASE WHEN d.failed IS NOT NULL THEN 'failed'
               WHEN d.held_since < globalmart.clock() - interval '10 seconds' THEN 'held up'
+              WHEN d.stopped_since IS NOT NULL THEN 'waiting'
               WHEN d.paused IS NOT NULL THEN 'paused' ELSE 'running' END,
          NULL::double precision,
          globalmart.clock() - NULLIF(d.closed_until, '-infinity'),
@@ -74,6 +75,9 @@ CREATE VIEW globalmart.status AS
               THEN COALESCE((SELECT pg_catalog.format('process %s (%s, %s) has been writing since %s', f.pid, f.user_name, f.state, f.started_at)
                              FROM globalmart.open_folds AS f ORDER BY f.started_at NULLS LAST, f.pid LIMIT 1),
                             'windows were published and nobody merges them')
+              WHEN d.stopped_since IS NOT NULL
+              THEN pg_catalog.format('topic %s has not been read since %s: the watermark stands still, and later windows stay open', d.topics,
+                                     pg_catalog.to_char(d.stopped_since AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'))
               WHEN d.paused IS NOT NULL THEN pg_catalog.format('paused: %s', d.paused) END,
          CASE WHEN d.failed IS NOT NULL
               THEN pg_catalog.format('Mend the cause, then SELECT globalmart.resume_rollup(%L).', d.failed)
@@ -81,6 +85,8 @@ CREATE VIEW globalmart.status AS
               THEN COALESCE((SELECT pg_catalog.format('Let it commit, or SELECT pg_terminate_backend(%s).', f.pid)
                              FROM globalmart.open_folds AS f ORDER BY f.started_at NULLS LAST, f.pid LIMIT 1),
                             'CALL globalmart.close_windows(), or start globalmart-bridge.')
+              WHEN d.stopped_since IS NOT NULL
+              THEN 'Start globalmart-bridge, or see its log; a topic that is no longer read: SELECT globalmart.forget_partitions(topic).'
               WHEN d.paused IS NOT NULL THEN 'SELECT globalmart.resume_rollup(name) lets it go on.' END
   FROM (
     SELECT c.domain,
@@ -88,6 +94,10 @@ CREATE VIEW globalmart.status AS
            (pg_catalog.array_agg(c.last_error ORDER BY c.name) FILTER (WHERE c.state = 'failed'))[1] AS last_error,
            pg_catalog.string_agg(c.name, ', ' ORDER BY c.name) FILTER (WHERE c.state = 'paused') AS paused,
            pg_catalog.min(p.merged_until) AS closed_until,
+           (SELECT pg_catalog.string_agg(DISTINCT s.topic, ', ') FROM globalmart.streams AS s WHERE s.domain = c.domain) AS topics,
+           -- Without a bridge there is no row; with one, the most recent report counts.
+           (SELECT pg_catalog.max(g.checked_at) FROM globalmart.partition_progress AS g WHERE g.domain = c.domain
+            HAVING pg_catalog.max(g.checked_at) < globalmart.clock() - interval '30 seconds') AS stopped_since,
            pg_catalog.min(p.published_at) FILTER (WHERE p.merged_until < p.closed_until AND c.state = 'live') AS held_since
     FROM globalmart.rollup_catalog AS c
     LEFT JOIN LATERAL (
@@ -97,6 +107,15 @@ CREATE VIEW globalmart.status AS
       WHERE v.rollup = c.name AND c.kind = 'rollup') AS p ON true
     GROUP BY c.domain
   ) AS d
+  UNION ALL
+  -- What the bridge says of its memory of event ids; for a bridge that is away its topics speak.
+  SELECT 'event ids', CASE WHEN i.domains IS NULL THEN 'remembered' ELSE 'forgotten early' END, NULL, NULL,
+         CASE WHEN i.domains IS NOT NULL
+              THEN pg_catalog.format('the bridge has more event ids of %s to remember than it may: an event that comes again may count twice', i.domains) END,
+         CASE WHEN i.domains IS NOT NULL
+              THEN pg_catalog.format('Raise bridge.dedup_max_ids and start globalmart-bridge again; it must remember %s of events.', globalmart.dedup_horizon()) END
+  FROM (SELECT pg_catalog.string_agg(DISTINCT g.domain, ', ') AS domains FROM globalmart.partition_progress AS g
+        WHERE g.ids_capped AND g.checked_at >= globalmart.clock() - interval '30 seconds') AS i
   UNION ALL
   -- Partitions: enough ahead, not too many, none kept that should be gone.
   SELECT 'partitions of ' || l.stream,
@@ -150,7 +169,7 @@ CREATE VIEW globalmart.status AS
         FROM (SELECT l.rollup, pg_catalog.count(*) AS late FROM globalmart.late_events AS l
               WHERE l.received_at > globalmart.clock() - interval '1 hour' GROUP BY l.rollup) AS c) AS e;
 COMMENT ON VIEW globalmart.status IS 'One row for each part: how it is, and what to do about what is wrong';
-COMMENT ON COLUMN globalmart.status.part IS 'Topic, windows of a domain, partitions of a stream, dead letters, redrives, alerts, late events';
+COMMENT ON COLUMN globalmart.status.part IS 'Topic, windows of a domain, event ids, partitions of a stream, dead letters, redrives, alerts, late events';
 COMMENT ON COLUMN globalmart.status.state IS 'In a word';
 COMMENT ON COLUMN globalmart.status.rows_a_second IS 'Messages applied a second, over the last ten seconds or more; topics only';
 COMMENT ON COLUMN globalmart.status.lag IS 'Behind the clock: event time of topics and windows, age of what waits or came last for others';

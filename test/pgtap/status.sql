@@ -1,6 +1,6 @@
 -- Watermarks and status: how it is, and what to do about what is wrong.
 SET globalmart.now = '2026-11-24 12:00:00+00';
-SELECT plan(26);
+SELECT plan(32);
 
 CREATE FUNCTION pg_temp.state_of(part text) RETURNS text LANGUAGE sql AS $$ SELECT s.state FROM globalmart.status AS s WHERE s.part = $1 $$;
 CREATE FUNCTION pg_temp.remedy_of(part text) RETURNS text LANGUAGE sql AS $$ SELECT s.remedy FROM globalmart.status AS s WHERE s.part = $1 $$;
@@ -28,6 +28,17 @@ SELECT results_eq($$SELECT kafka_partition, state FROM globalmart.watermarks WHE
 SET globalmart.now = '2026-11-24 12:01:00+00';
 SELECT is(pg_temp.state_of('topic cart-events-topic'), 'stopped', 'half a minute without a sign of life');
 SELECT matches(pg_temp.remedy_of('topic cart-events-topic'), 'Start globalmart-bridge', 'says what to do');
+
+SELECT is(pg_temp.state_of('windows of cart'), 'waiting', 'windows that wait for it say so');
+SELECT matches((SELECT problem FROM globalmart.status WHERE part = 'windows of cart'), '^topic cart-events-topic has not been read since 2026-11-24 12:00:20 UTC', 'for which topic, and since when');
+SELECT is(pg_temp.state_of('windows of views'), 'running', 'windows of another topic do not');
+
+-- The bridge's memory of event ids.
+SELECT globalmart.report_partitions('cart-events-topic', '{0,1}', '{1,1}', '{t,t}');
+SELECT is(pg_temp.state_of('event ids'), 'remembered', 'a bridge that remembers enough');
+SELECT globalmart.report_partitions('cart-events-topic', '{0,1}', '{1,1}', '{t,t}', true);
+SELECT is(pg_temp.state_of('event ids'), 'forgotten early', 'one that may not remember enough');
+SELECT matches(pg_temp.remedy_of('event ids'), 'Raise bridge.dedup_max_ids', 'says what to do');
 
 -- Windows.
 SELECT globalmart.pause_rollup('cart_metrics');

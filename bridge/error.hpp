@@ -44,7 +44,14 @@ class TopicMismatch : public std::runtime_error {
 // The Kafka client failed for good (fatal error, bad settings).
 class KafkaError : public std::runtime_error {
  public:
-  using std::runtime_error::runtime_error;
+  // `refused`: the broker or its certificate was looked at and will not do.
+  explicit KafkaError(const std::string& message, bool refused = false)
+      : std::runtime_error(message), refused_(refused) {}
+
+  bool refused() const { return refused_; }
+
+ private:
+  bool refused_;
 };
 
 }  // namespace globalmart

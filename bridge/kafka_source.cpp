@@ -31,13 +31,6 @@ void on_log(const rd_kafka_t*, int level, const char* facility, const char* text
   log_line(to, text, {{"part", "kafka"}, {"facility", facility}});
 }
 
-// Errors of the client as a whole; it goes on by itself from all but the fatal ones, and those are
-// seen in consume.
-void on_error(rd_kafka_t*, int error, const char* reason, void*) {
-  log_warn(reason, {{"part", "kafka"},
-                    {"error", rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(error))}});
-}
-
 uint64_t hash_bytes(uint64_t hash, const void* data, size_t size) {
   const auto* p = static_cast<const unsigned char*>(data);
   for (size_t i = 0; i < size; ++i) hash = (hash ^ p[i]) * 0x100000001b3ull;
@@ -137,6 +130,25 @@ void KafkaSource::on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t error,
   rd_kafka_assign(client, nullptr);
 }
 
+// Errors of the client as a whole; it goes on by itself from all but the fatal ones, and those are
+// seen in consume.
+void KafkaSource::on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
+  const auto error = static_cast<rd_kafka_resp_err_t>(code);
+  log_warn(reason, {{"part", "kafka"}, {"error", rd_kafka_err2name(error)}});
+  if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL) {
+    static_cast<KafkaSource*>(opaque)->refusal_ = reason;
+  }
+}
+
+void KafkaSource::fail(const std::string& what, rd_kafka_resp_err_t error) {
+  // Has the callbacks called; nothing is assigned, so there are no messages to lose.
+  while (const KafkaMessage message{rd_kafka_consumer_poll(client_.get(), 0)}) {
+  }
+  const std::string text = what + ": " + rd_kafka_err2str(error);
+  if (refusal_.empty()) throw KafkaError(text);
+  throw KafkaError(text + ": " + refusal_, true);
+}
+
 std::optional<std::vector<PartitionId>> KafkaSource::take_assignment() {
   auto taken = std::move(assignment_);
   assignment_.reset();
@@ -213,7 +225,7 @@ std::vector<PartitionId> KafkaSource::all_partitions(int timeout_ms) {
     const auto error = rd_kafka_metadata(client_.get(), 0, handle, &metadata, timeout_ms);
     rd_kafka_topic_destroy(handle);
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      throw KafkaError(std::string("cannot ask for the topics: ") + rd_kafka_err2str(error));
+      fail("cannot ask for the topics", error);
     }
     for (int t = 0; t < metadata->topic_cnt; ++t) {
       for (int p = 0; p < metadata->topics[t].partition_cnt; ++p) {

@@ -105,6 +105,10 @@ class KafkaSource {
                            rd_kafka_topic_partition_list_t* partitions, void* opaque);
   std::optional<uint32_t> topic_index(const char* name) const;
 
+  // Throws: `what` failed by `error`; with what the client said of its connections.
+  [[noreturn]] void fail(const std::string& what, rd_kafka_resp_err_t error);
+  static void on_error(rd_kafka_t*, int error, const char* reason, void* opaque);
+
   const KafkaConfig& config_;
   const std::vector<std::string> topics_;
   std::function<void()> revoked_;
@@ -116,6 +120,7 @@ class KafkaSource {
   uint64_t generation_ = 0;
   std::vector<std::pair<const rd_kafka_topic_t*, uint32_t>> known_topics_;
   bool closed_ = false;
+  std::string refusal_;  // why a broker was not talked to; empty: none was refused
 };
 
 }  // namespace globalmart

@@ -7,7 +7,9 @@
 namespace globalmart {
 
 Metrics::Metrics(const Profile& profile, size_t workers)
-    : profile_(profile), ready_(std::make_unique<std::atomic<bool>[]>(workers + 1)), workers_(workers) {
+    : profile_(profile),
+      ready_(std::make_unique<std::atomic<bool>[]>(workers + 1)),
+      workers_(workers) {
   using namespace prometheus;
   auto& accepted = BuildCounter()
                        .Name("globalmart_bridge_accepted_total")
@@ -17,6 +19,10 @@ Metrics::Metrics(const Profile& profile, size_t workers)
                          .Name("globalmart_bridge_duplicates_total")
                          .Help("Messages dropped because their id was seen before.")
                          .Register(registry_);
+  auto& gone = BuildCounter()
+                   .Name("globalmart_bridge_gone_offsets_total")
+                   .Help("Offsets that retention removed before they were applied.")
+                   .Register(registry_);
   auto& dead = BuildCounter()
                    .Name("globalmart_bridge_dead_letters_total")
                    .Help("Messages that went into dead_letters, by reason.")
@@ -24,6 +30,7 @@ Metrics::Metrics(const Profile& profile, size_t workers)
   for (const TopicPlan& topic : profile.topics) {
     TopicCounters counters{};
     counters.accepted = &accepted.Add({{"topic", topic.name}});
+    counters.gone = &gone.Add({{"topic", topic.name}});
     counters.duplicates = &duplicates.Add({{"topic", topic.name}});
     for (size_t reason = 1; reason < kReasonCount; ++reason) {
       counters.dead_letters[reason] =
@@ -85,6 +92,15 @@ void Metrics::batch_committed(const Batch& batch, double seconds) {
 
 void Metrics::dead_letter(uint32_t topic, Reason reason, uint64_t count) {
   topics_[topic].dead_letters[static_cast<size_t>(reason)]->Increment(static_cast<double>(count));
+}
+
+void Metrics::gone(PartitionId place, int64_t first, int64_t end) {
+  const std::lock_guard lock(gone_mutex_);
+  int64_t& until = gone_until_[place];
+  first = std::max(first, until);
+  if (first >= end) return;
+  topics_[place.topic].gone->Increment(static_cast<double>(end - first));
+  until = end;
 }
 
 void Metrics::windows_closed(int64_t rows, double seconds) {

@@ -9,6 +9,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -28,12 +29,15 @@ class Metrics {
 
   void batch_committed(const Batch& batch, double seconds);
   void dead_letter(uint32_t topic, Reason reason, uint64_t count);
+  // Offsets of a partition that retention removed before they were applied, [first, end). Those
+  // that were told before are not counted again.
+  void gone(PartitionId place, int64_t first, int64_t end);
   void database_error() { database_errors_->Increment(); }
   void windows_closed(int64_t rows, double seconds);
   void alerts_sent(size_t count) { alerts_->Increment(static_cast<double>(count)); }
 
-  // A worker is ready when it has a connection and its partitions, the closer (it tries the database
-  // every second, whether messages come or not) when it has a connection.
+  // A worker is ready when it has a connection and its partitions, the closer (it tries the
+  // database every second, whether messages come or not) when it has a connection.
   void set_ready(size_t worker, bool ready) { ready_[worker] = ready; }
   void set_closer_ready(bool ready) { ready_[workers_] = ready; }
   bool ready() const;
@@ -53,6 +57,7 @@ class Metrics {
   struct TopicCounters {
     prometheus::Counter* accepted;
     prometheus::Counter* duplicates;
+    prometheus::Counter* gone;
     std::array<prometheus::Counter*, kReasonCount> dead_letters;
   };
   std::vector<TopicCounters> topics_;
@@ -71,6 +76,8 @@ class Metrics {
   prometheus::Family<prometheus::Gauge>* at_end_;
   std::mutex text_mutex_;
   std::vector<prometheus::Gauge*> partition_gauges_;
+  std::mutex gone_mutex_;
+  std::map<PartitionId, int64_t> gone_until_;  // counted
 
   std::unique_ptr<std::atomic<bool>[]> ready_;
   const size_t workers_;

@@ -67,7 +67,8 @@ std::map<PartitionId, Beginning> find_beginnings(KafkaSource& source,
   for (const ClaimedPartition& one : claimed) {
     const Watermarks marks = source.watermarks(one.place, kBrokerTimeoutMs);
     const int64_t first = first_offset(name_of(source, one.place), one, marks, start_at_latest);
-    beginnings[one.place] = {first, marks.high};
+    const bool gap = one.next_offset && first > *one.next_offset;
+    beginnings[one.place] = {first, marks.high, gap};
     if (one.next_offset && first == *one.next_offset && first > marks.low &&
         one.last_message_hash) {
       known.push_back(&one);

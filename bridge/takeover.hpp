@@ -28,6 +28,7 @@ using OwnPartitions = std::map<PartitionId, OwnPartition>;
 struct Beginning {
   int64_t offset = 0;  // of the first message to take
   int64_t end = 0;     // offset of the partition's end now
+  bool gap = false;    // what is between the committed offset and this one is gone by retention
 };
 
 // Asks the broker for each claimed partition; warns of messages that retention has removed before

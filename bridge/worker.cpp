@@ -55,7 +55,7 @@ void Worker::work() {
     } catch (const KafkaError& error) {
       // The group or the broker: begin anew with a fresh client.
       if (limit_.due(error.what())) log_error(error.what(), {{"worker", number_ + 1}});
-      if (shared_.drain && attempt >= 5) throw;
+      if (shared_.drain && (attempt >= 5 || error.refused())) throw;
     }
     open_.abandon();
     let_go();
@@ -145,6 +145,7 @@ void Worker::take_over(const std::vector<PartitionId>& places) {
     owned.epoch = one.epoch;
     owned.next_offset = one.next_offset;
     owned.position = beginning.offset;
+    if (beginning.gap) shared_.metrics.gone(one.place, *one.next_offset, beginning.offset);
     owned.drain_end = drain_ends_.emplace(one.place, beginning.end).first->second;
     if (!one.next_offset && shared_.config.kafka.start_at_latest) {
       // Written down at once: the next start must not skip what comes until then.

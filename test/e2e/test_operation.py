@@ -2,6 +2,7 @@
 
 import json
 import re
+import signal
 import urllib.request
 
 from harness.processes import wait_until
@@ -46,7 +47,7 @@ class Metrics:
     def __getitem__(self, name):
         with urllib.request.urlopen(self.url, timeout=10) as answer:
             text = answer.read().decode()
-        return float(re.search(rf"^{name} (\S+)$", text, re.MULTILINE).group(1))
+        return float(re.search(rf"^{re.escape(name)} (\S+)$", text, re.MULTILINE).group(1))
 
 
 def test_close_after_batch_is_the_workers_alone(shop, broker):
@@ -185,3 +186,43 @@ def test_alerts_do_not_wait_for_a_topic_that_is_missing(shop, broker):
     broker.create_topics([absent], 1)
     wait_until(lambda: database.value(unsent) == 0, "the alert", process=bridge.process)
     assert bridge.stop() == 0
+
+
+def test_what_retention_removed_is_told_and_counted(shop, broker):
+    """Once before the start and once under the bridge: it warns, counts, and goes on behind."""
+    topics = Topics(broker, 1)
+    topic = topics.names[contract.CART]
+    database = shop.database
+    bridge = shop.set_up(topics, CASE_CLOCK, bridge__workers=1, http__listen="127.0.0.1:0")
+    topics.put(carts(0, 10))
+    bridge.drain()
+    topics.put(carts(10, 10))
+    broker.delete_records(topic, 0, 15)
+    bridge.start()
+    metrics = Metrics(bridge)
+    gone = f'globalmart_bridge_gone_offsets_total{{topic="{contract.CART}"}}'
+    stored = "SELECT array_agg(kafka_offset::int ORDER BY kafka_offset) FROM globalmart.cart_events"
+    expected = [*range(10), *range(15, 20)]
+    wait_until(lambda: database.value(stored) == expected, "the rest", process=bridge.process)
+    (line,) = logged(bridge, "gone by retention")
+    assert f"{topic} partition 0: offsets 10 to 14 are gone" in line and "level=warning" in line
+    assert metrics[gone] == 5
+
+    bridge.process.send_signal(signal.SIGSTOP)
+    then = database.value("SELECT clock_timestamp()")
+    # Its last fetch waits at the broker for a tenth of a second: it must not see what comes now.
+    wait_until(
+        lambda: database.value("SELECT clock_timestamp() > %s + interval '2 s'", then),
+        "the last fetch to be over",
+    )
+    topics.put(carts(20, 10))
+    broker.delete_records(topic, 0, 24)
+    bridge.process.send_signal(signal.SIGCONT)
+    expected += range(24, 30)
+    wait_until(lambda: database.value(stored) == expected, "the rest", process=bridge.process)
+    assert len(logged(bridge, "offsets 20 to 23 are gone by retention; going on at 24")) == 1
+    assert metrics[gone] == 9
+    assert bridge.stop() == 0
+    # Nothing is told again: the gap is behind what is committed.
+    bridge.drain()
+    assert not logged(bridge, "gone by retention") and database.value(stored) == expected

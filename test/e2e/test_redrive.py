@@ -146,3 +146,70 @@ def test_killed_while_it_redrives(shop, durable, broker, point):
         assert {state for _, state, _ in redrives(database)} == {"applied"}
         assert letters(database) == []
         assert counts(database) == (20, 0, 0)
+
+
+def test_a_row_that_the_database_refuses(shop, broker):
+    """The others are applied, it is rejected with the database's reason and stays a dead letter."""
+    topics = Topics(broker, 1)
+    database = shop.database
+    shop.set_up(topics, CASE_CLOCK, bridge__workers=1)
+    put(topics, *(event(number, country="Atlantis") for number in range(5)))
+    shop.bridge.drain()
+    database.execute(
+        "ALTER TABLE globalmart.cart_events ADD CONSTRAINT not_him CHECK (user_id <> 'USER_13')"
+    )
+    for number in range(5):
+        assert ask(database, number, event(number, user_id="USER_13" if number == 3 else "USER_1"))
+    shop.bridge.drain()
+    states = {offset: (state, detail) for offset, state, detail in redrives(database)}
+    assert [states[number][0] for number in range(5)] == [
+        "applied",
+        "applied",
+        "applied",
+        "rejected",
+        "applied",
+    ]
+    assert "23514" in states[3][1] and "not_him" in states[3][1]
+    assert letters(database) == [(3, "rejected_by_database")]
+    assert stored(database) == [(number, 0, number) for number in (0, 1, 2, 4)]
+    # The cause is mended: its id is not taken for seen.
+    database.execute("ALTER TABLE globalmart.cart_events DROP CONSTRAINT not_him")
+    assert ask(database, 3, event(3, user_id="USER_13"))
+    shop.bridge.drain()
+    assert stored(database) == [(number, 0, number) for number in range(5)]
+    assert letters(database) == [] and counts(database) == (5, 0, 0)
+
+
+def test_the_connection_is_lost_while_it_redrives(shop, broker):
+    """The bridge lives on, applies each once, and still knows the ids."""
+    topics = Topics(broker, 1)
+    database = shop.database
+    shop.set_up(topics, CASE_CLOCK, bridge__workers=1)
+    put(topics, *(event(number, country="Atlantis") for number in range(10)))
+    shop.bridge.drain()
+    database.execute(
+        """CREATE FUNCTION public.halt() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN PERFORM pg_advisory_xact_lock_shared(4711); RETURN NULL; END $$"""
+    )
+    database.execute(
+        "CREATE TRIGGER halt AFTER INSERT ON globalmart.cart_events"
+        " FOR EACH ROW EXECUTE FUNCTION public.halt()"
+    )
+    database.execute("SELECT pg_advisory_lock(4711)")
+    for number in range(10):
+        assert ask(database, number, event(number))
+    bridge = shop.bridge.start()
+    halted = (
+        "SELECT pid FROM pg_stat_activity WHERE application_name = 'globalmart-bridge writer 1'"
+        " AND datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    wait_until(lambda: database.rows(halted), "the redrive to be under way", process=bridge.process)
+    database.execute("SELECT pg_terminate_backend(pid) FROM (" + halted + ") AS h")
+    database.execute("SELECT pg_advisory_unlock(4711)")
+    wait_until(lambda: not letters(database), "the redrives", process=bridge.process)
+    assert stored(database) == [(number, 0, number) for number in range(10)]
+    assert {state for _, state, _ in redrives(database)} == {"applied"}
+    put(topics, event(4))
+    wait_until(lambda: counts(database) == (10, 1, 0), "the repetition", process=bridge.process)
+    assert bridge.stop() == 0
+    assert "redrives wait" in bridge.log.read_text()

@@ -6,6 +6,7 @@ import subprocess
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from . import kafka_admin
 from .processes import PROJECT, end, free_port, wait_until
 
 LIBRARY = PROJECT / "build" / "kafka" / "lib"
@@ -56,10 +57,19 @@ class Broker:
     def create(self):
         self.folder.mkdir(parents=True, exist_ok=True)
         controller_port = free_port()
-        (self.folder / "server.properties").write_text(
-            SERVER.format(port=self.port, controller_port=controller_port, data=self.data)
+        (self.folder / "server.properties").write_text(self.settings(controller_port))
+        self._java(
+            "kafka.tools.StorageTool",
+            *("format", "-t", "dGVzdC1jbHVzdGVyLWlkMA", *self.format_arguments(), "-c"),
         )
-        self._java("kafka.tools.StorageTool", "format", "-t", "dGVzdC1jbHVzdGVyLWlkMA", "-c")
+
+    def settings(self, controller_port):
+        """The file server.properties."""
+        return SERVER.format(port=self.port, controller_port=controller_port, data=self.data)
+
+    def format_arguments(self):
+        """More arguments for making the log's folder."""
+        return []
 
     def start(self):
         self._process = self._start_java("kafka.Kafka")
@@ -96,6 +106,10 @@ class Broker:
     def delete_topics(self, names):
         for future in self._admin.delete_topics(list(names)).values():
             future.result()
+
+    def delete_records(self, topic, partition, offset):
+        """Removes everything below the offset, as retention does."""
+        kafka_admin.delete_records(self.bootstrap, topic, partition, offset)
 
     def produce(self, records):
         """`records`: (topic, partition, key, value, milliseconds) in order. Every delivery is

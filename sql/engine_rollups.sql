@@ -151,6 +151,20 @@ INSERT INTO definitions (name, pasted, query) VALUES
         FROM rollups_ev, globalmart.session(event_time, interval '20 seconds')
         GROUP BY window_start, window_end, user_id) AS g
   ORDER BY n DESC, user_id LIMIT 1 $$),
+('r_over_session', false, $$
+  SELECT window_start, window_end, user_id, n, place, with_it, before
+  FROM (SELECT window_start, window_end, user_id, n, rank() OVER w AS place, count(*) OVER () AS with_it, lag(user_id) OVER w AS before
+        FROM (SELECT window_start, window_end, user_id, count(*) AS n
+              FROM rollups_ev, globalmart.session(event_time, interval '20 seconds')
+              GROUP BY window_start, window_end, user_id) AS g WINDOW v AS (), w AS (v ORDER BY n DESC, user_id)) AS r
+  WHERE place <= 2 $$),
+('r_over_hop', false, $$
+  SELECT DISTINCT ON (window_end, place) window_start, window_end, user_id, place, sum(place) OVER (PARTITION BY window_end, place) AS placed
+  FROM (SELECT window_start, window_end, user_id, dense_rank() OVER (ORDER BY n DESC) AS place
+        FROM (SELECT window_start, window_end, user_id, count(*) AS n
+              FROM rollups_ev, globalmart.hop(event_time, interval '6 minutes', interval '2 minutes')
+              GROUP BY window_start, window_end, user_id) AS g) AS r
+  ORDER BY window_end, place, user_id $$),
 ('r_clock', false, $$
   SELECT window_start, window_end, country, count(*) AS n, globalmart.processing_time() AS closed_at
   FROM rollups_ev, globalmart.tumble(event_time, interval '1 minute') GROUP BY window_start, window_end, country $$);
@@ -175,6 +189,8 @@ FROM (SELECT DISTINCT c.name, v.plan_id FROM globalmart.rollup_catalog AS c JOIN
 GROUP BY plan_id ORDER BY 1;
 SELECT property, value FROM globalmart.explain_rollup('r_no_key') WHERE property <> 'close';
 SELECT property, value FROM globalmart.explain_rollup('r_hop') WHERE property IN ('window', 'slice', 'keys', 'shared with', 'strategy');
+-- run one window at a time: only what PARTITION BY cannot tell apart; the rest is one query a close
+SELECT rollup FROM globalmart.rollup_versions WHERE per_window ORDER BY rollup;
 SELECT property, value FROM globalmart.explain_rollup('r_top') WHERE property IN ('window', 'keys', 'strategy');
 
 -- the rest, in batches of odd sizes
@@ -344,3 +360,9 @@ SELECT 'r_top', count(*) FROM (SELECT window_start, product, n, place, share FRO
 ORDER BY 1;
 SELECT count(*) AS closed_without_raw_rows FROM globalmart.g_r_sums;
 SELECT count(DISTINCT difference), bool_and(difference = 'only in the rollup') FROM globalmart.verify('g_r_sums');
+
+-- OVER in one query for all sessions gives what one session after another gives
+SELECT count(*) > 50 AS enough, count(*) FILTER (WHERE t IS DISTINCT FROM o) AS differences
+FROM (SELECT window_start, window_end, user_id, n, with_it FROM globalmart.r_top_session) AS t
+  FULL JOIN (SELECT window_start, window_end, user_id, n, with_it FROM globalmart.r_over_session WHERE place = 1) AS o
+  ON t.window_end = o.window_end;

@@ -87,12 +87,48 @@ bool natural_key(Level level, List** entries) {
   return true;
 }
 
+// Whether a GROUP BY, PARTITION BY or DISTINCT names the end of the rollup's window. Windows that
+// end together are seen together (sessions may have begun at different times).
+bool names_window_end(Level level, List* clauses) {
+  ListCell* each;
+  foreach (each, clauses) {
+    TargetEntry* entry =
+        get_sortgroupclause_tle(lfirst_node(SortGroupClause, each), level.query()->targetList);
+    if (window_column_of(level, reinterpret_cast<Node*>(entry->expr)) == 2) return true;
+  }
+  return false;
+}
+
+// Functions OVER rows of a level see one window at a time: PARTITION BY gets the window's end,
+// where the level puts it out. Then all windows of a close can be looked at by one query.
+bool confine_to_windows(Level level) {
+  Query* query = level.query();
+  TargetEntry* end = nullptr;
+  ListCell* each;
+  foreach (each, query->targetList) {
+    auto* entry = lfirst_node(TargetEntry, each);
+    if (window_column_of(level, reinterpret_cast<Node*>(entry->expr)) == 2) end = entry;
+  }
+  if (end == nullptr) return false;
+  foreach (each, query->windowClause) {
+    auto* window = lfirst_node(WindowClause, each);
+    if (names_window_end(level, window->partitionClause)) continue;
+    auto* partition = makeNode(SortGroupClause);
+    partition->tleSortGroupRef = assignSortGroupRef(end, query->targetList);
+    get_sort_group_operators(TIMESTAMPTZOID, true, true, false, &partition->sortop,
+                             &partition->eqop, nullptr, &partition->hashable);
+    window->partitionClause = lcons(partition, window->partitionClause);
+  }
+  return true;
+}
+
 // Does this level look across windows, so that it must be run for one window at a time?
 bool mixes_windows(Level level) {
   Query* query = level.query();
-  if (query->limitCount != nullptr || query->limitOffset != nullptr || query->hasWindowFuncs ||
-      query->distinctClause != NIL || query->hasSubLinks)
+  if (query->limitCount != nullptr || query->limitOffset != nullptr || query->hasSubLinks)
     return true;
+  if (query->distinctClause != NIL && !names_window_end(level, query->distinctClause)) return true;
+  if (query->hasWindowFuncs && !confine_to_windows(level)) return true;
   if (!query->hasAggs && query->groupClause == NIL) return false;
   ListCell* each;
   foreach (each, query->groupClause) {
@@ -139,8 +175,9 @@ void describe_output(const Outline* outline, Definition* definition, bool keys_n
       definition->keys_not_null = definition->keys_not_null && is_key(top, expr);
     }
   }
+  // Every level is looked at: one that is run for each window may stand over one that need not be.
   for (Level level = top; !level.innermost(); level = level.below())
-    definition->per_window = definition->per_window || mixes_windows(level);
+    if (mixes_windows(level)) definition->per_window = true;
 }
 
 }  // namespace globalmart::plan

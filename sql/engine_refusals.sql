@@ -150,6 +150,42 @@ SELECT detector('SELECT event_id, rank() OVER () FROM public.refused_ev');
 SELECT detector('DELETE FROM public.refused_ev');
 SELECT detector('WITH x AS (SELECT 1) SELECT event_id FROM public.refused_ev');
 SELECT detector('SELECT event_id FROM public.refused_ev UNION ALL SELECT event_id FROM public.refused_ev');
+\echo -- sizes
+SELECT rollup('SELECT W1, count(*) FROM public.refused_ev, globalmart.tumble(event_time, interval ''-1 minute'') GROUP BY W1');
+SELECT rollup('SELECT W1, count(*) FROM public.refused_ev, globalmart.hop(event_time, interval ''0'', interval ''1 minute'') GROUP BY W1');
+SELECT rollup('SELECT W1, count(*) FROM public.refused_ev, globalmart.hop(event_time, interval ''1 minute'', interval ''0'') GROUP BY W1');
+SELECT rollup('SELECT W1, count(*) FROM public.refused_ev, globalmart.hop(event_time, interval ''1 minute'', interval ''-1 minute'') GROUP BY W1');
+SELECT rollup('SELECT W1, count(*) FROM public.refused_ev, globalmart.hop(event_time, interval ''1 minute'', interval ''2 minutes'') GROUP BY W1');
+SELECT rollup('SELECT W1, count(*) FROM public.refused_ev, globalmart.session(event_time, interval ''0'') GROUP BY W1');
+SELECT rollup('SELECT W1, count(*) FROM public.refused_ev, globalmart.session(event_time, interval ''2 days'') GROUP BY W1');
+SELECT rollup('SELECT W1, count(*) FROM public.refused_ev, globalmart.tumble(event_time, interval ''1 minute'', interval ''1 day'') GROUP BY W1');
+\echo -- what the parser refuses keeps its SQLSTATE
+SELECT rollup('SELECT W1, count(*) FROM EV GROUP BY W1, ');
+SELECT rollup('SELEC W1');
+SELECT rollup('');
+SELECT rollup('SELECT 1; SELECT 2');
+SELECT rollup('SELECT W1, missing FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, k FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, count(*) FROM public.refused_missing, globalmart.tumble(event_time, interval ''1 minute'') GROUP BY W1');
+SELECT rollup('SELECT W1, sum(k) FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, count(*) FROM public.refused_ev, globalmart.tumble(event_time) GROUP BY W1');
+SELECT rollup('SELECT W1, count(*) FROM public.refused_ev, globalmart.tumble(event_time, ''ünd so'') GROUP BY W1');
+SELECT rollup('SELECT W1, ''üüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüüü'' AS ü FROM EV GROUP BY W1 öööööööööööööööööööööööööööööööööööööööööööööööööööööööööööööööööööö');
+SELECT detector('SELECT event_id FROM');
+SELECT detector('SELECT event_id FROM public.refused_missing');
+-- with the place in the query
+\set VERBOSITY default
+SELECT globalmart.create_rollup('refused_rollup', 'SELECT window_start, window_end, missing
+  FROM public.refused_ev, globalmart.tumble(event_time, interval ''1 minute'') GROUP BY window_start, window_end');
+SELECT globalmart.create_detector('refused_detector', 'SELECT event_id FROM public.refused_ev WHERE');
+\echo -- a detector is not a rollup
+SELECT globalmart.create_detector('refused_found', 'SELECT event_time, event_id FROM public.refused_ev WHERE n > 5');
+SELECT answer('SELECT globalmart.verify(''refused_found'')'), answer('SELECT globalmart.closed_until(''refused_found'')');
+SELECT answer('SELECT globalmart.verify(''refused_missing'')');
+SELECT globalmart.drop_detector('refused_found');
+\echo -- an event at no finite time
+SELECT answer('INSERT INTO public.refused_ev (event_time, event_id, k) VALUES (''infinity'', gen_random_uuid(), ''k'')');
+SELECT answer('INSERT INTO public.refused_ev (event_time, event_id, k) VALUES (''-infinity'', gen_random_uuid(), ''k'')');
 \echo -- streams
 SELECT answer('SELECT globalmart.create_stream(''s'', ''refused_plain'', ''d'', NULL, ''event_time'', ''k'')');
 SELECT answer('SELECT globalmart.create_stream(''s'', ''refused_ev'', ''d'', NULL, ''event_time'', ''k'')');

@@ -75,7 +75,7 @@ SELECT * FROM globalmart.session('2026-11-20', interval '5 minutes');
 \set VERBOSITY terse
 
 --
--- a missing time stands in no window; an infinite one in none of hop's, and is its own start for tumble
+-- a missing or infinite time stands in no window
 --
 SELECT t, w.* FROM (VALUES ('infinity'::timestamptz), ('-infinity')) AS v(t), globalmart.tumble(t, interval '1 minute') AS w ORDER BY 1;
 SELECT count(*) FROM globalmart.tumble(NULL, interval '1 minute');

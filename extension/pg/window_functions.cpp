@@ -31,7 +31,9 @@ GLOBALMART_FUNCTION(globalmart_window_floor) {
   using namespace globalmart;
   const Micros width = size_of(PG_GETARG_INTERVAL_P(1), "width", true);
   const Micros offset = size_of(PG_GETARG_INTERVAL_P(2), "offset", false);
-  PG_RETURN_TIMESTAMPTZ(checked(floor_to(PG_GETARG_TIMESTAMPTZ(0), width, offset)));
+  const Micros time = PG_GETARG_TIMESTAMPTZ(0);
+  if (TIMESTAMP_NOT_FINITE(time)) PG_RETURN_NULL();  // no window holds it
+  PG_RETURN_TIMESTAMPTZ(checked(floor_to(time, width, offset)));
 }
 
 GLOBALMART_FUNCTION(globalmart_hop) {

@@ -6,6 +6,10 @@
 
 namespace globalmart::plan {
 
+const Subject kDetector = {
+    "detector", "a detector cannot have",
+    "A detector is SELECT columns FROM a stream WHERE a condition on the row."};
+
 namespace {
 
 // A column of the stream that is NOT NULL there, perhaps cast to a wider type.
@@ -21,24 +25,25 @@ bool passes_not_null(Node* expr, Oid relation) {
 }  // namespace
 
 DetectorDefinition* read_detector(const char* text) {
-  Query* query = analyze_select(text);
-  const char* hint = "A detector is SELECT columns FROM a stream WHERE a condition on the row.";
+  Query* query = analyze_select(text, kDetector);
+  const char* hint = kDetector.shape;
   if (query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
       query->hasWindowFuncs || query->limitCount != nullptr || query->limitOffset != nullptr ||
       query->hasSubLinks || query->setOperations != nullptr || query->hasTargetSRFs ||
       query->cteList != NIL || query->sortClause != NIL || query->rowMarks != NIL)
-    refuse("SELECT", "a detector that is more than a filter and a projection", hint);
+    refuse(kDetector, "SELECT", "more than a filter and a projection", hint);
   List* from = query->jointree->fromlist;
   if (list_length(from) != 1 || !IsA(linitial(from), RangeTblRef))
-    refuse("FROM", "a detector over more than one stream", hint);
+    refuse(kDetector, "FROM", "more than one stream", hint);
   const Index varno = linitial_node(RangeTblRef, from)->rtindex;
   RangeTblEntry* entry = rt_fetch(varno, query->rtable);
   if (entry->rtekind != RTE_RELATION || !store::is_stream(entry->relid))
-    refuse("FROM", "a source that is not a stream", hint);
+    refuse(kDetector, "FROM", "a source that is not a stream", hint);
   if (contain_mutable_functions(query->jointree->quals))
-    refuse("WHERE", "a condition whose value may change over time",
+    refuse(kDetector, "WHERE", "a condition whose value may change over time",
            "Use immutable functions only.");
-  require_repeatable(query, "Use globalmart.processing_time() for the time of detection.");
+  require_repeatable(query, kDetector,
+                     "Use globalmart.processing_time() for the time of detection.");
   auto* detector = static_cast<DetectorDefinition*>(palloc0(sizeof(DetectorDefinition)));
   detector->relation = entry->relid;
   detector->where = static_cast<Node*>(copyObjectImpl(query->jointree->quals));

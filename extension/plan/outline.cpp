@@ -11,12 +11,15 @@ extern "C" {
 
 namespace globalmart::plan {
 
-namespace {
-
-const char* const kShapeHint =
+const Subject kRollup = {
+    "rollup", "a rollup cannot maintain",
     "The innermost query must be SELECT ... FROM stream, globalmart.tumble(event_time, width) "
     "[WHERE "
-    "...] GROUP BY window_start, window_end [, keys]; levels around it are ordinary SQL.";
+    "...] GROUP BY window_start, window_end [, keys]; levels around it are ordinary SQL."};
+
+namespace {
+
+const char* const kShapeHint = kRollup.shape;
 
 void pin_setting(const char* name, const char* value) {
   set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
@@ -42,14 +45,50 @@ bool reads_clock(Node* node, void* context) {
 
 }  // namespace
 
-void require_repeatable(Query* query, const char* hint) {
+void require_repeatable(Query* query, const Subject& subject, const char* hint) {
   if (contain_volatile_functions(reinterpret_cast<Node*>(query)))
-    refuse("the query", "volatile functions", hint);
+    refuse(subject, "the query", "volatile functions", hint);
   if (reads_clock(reinterpret_cast<Node*>(query), nullptr))
-    refuse("the query", "the time or the user of the session", hint);
+    refuse(subject, "the query", "the time or the user of the session", hint);
 }
 
-Query* analyze_select(const char* text) {
+namespace {
+
+struct ParsedText {
+  const char* text;
+  const Subject* subject;
+};
+
+// PostgreSQL's own refusals: the position is one in the rollup's query, not in the statement that
+// carries it; where PostgreSQL has no hint of its own, ours says what the query looks like.
+void explain_parse_error(void* argument) {
+  const auto* parsed = static_cast<const ParsedText*>(argument);
+  const int position = geterrposition();
+  if (position > 0) {
+    errposition(0);
+    internalerrposition(position);
+    internalerrquery(parsed->text);
+  }
+  errcontext("query of a %s", parsed->subject->name);
+  const int code = geterrcode();
+  if (code != ERRCODE_SYNTAX_ERROR && code != ERRCODE_GROUPING_ERROR &&
+      code != ERRCODE_UNDEFINED_TABLE)
+    return;
+  const int begin = position > 0 ? pg_mbcharcliplen(parsed->text, INT_MAX, position - 1) : 0;
+  const char* part = parsed->text + begin;
+  if (*part == '\0')
+    errdetail("Part of the query: its end");
+  else
+    errdetail("Part of the query: %.*s", pg_mbcharcliplen(part, INT_MAX, 60), part);
+  errhint("%s", parsed->subject->shape);
+}
+
+}  // namespace
+
+Query* analyze_select(const char* text, const Subject& subject) {
+  ParsedText parsed_text = {text, &subject};
+  ErrorContextCallback callback = {error_context_stack, explain_parse_error, &parsed_text};
+  error_context_stack = &callback;
   const int level = NewGUCNestLevel();
   pin_setting("search_path", "pg_catalog, globalmart, pg_temp");
   pin_setting("TimeZone", "UTC");
@@ -57,13 +96,14 @@ Query* analyze_select(const char* text) {
   pin_setting("DateStyle", "ISO, YMD");
   List* parsed = raw_parser(text, RAW_PARSE_DEFAULT);
   if (list_length(parsed) != 1)
-    ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR), errmsg("a rollup's query must be one SELECT"));
+    ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR),
+            errmsg("a %s's query must be one SELECT", subject.name));
   Query* query =
       parse_analyze_fixedparams(linitial_node(RawStmt, parsed), text, nullptr, 0, nullptr);
   AtEOXact_GUC(true, level);
   if (query->commandType != CMD_SELECT || query->utilityStmt != nullptr)
-    ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-            errmsg("a rollup's query must be a SELECT"), errhint("%s", kShapeHint));
+    refuse(subject, "the command", "anything but a SELECT", subject.shape);
+  error_context_stack = callback.previous;
   return query;
 }
 
@@ -120,16 +160,17 @@ bool has_window(Query* query, List* varnos, Index* source, Index* window, Window
   return *window != 0;
 }
 
-Micros interval_micros(Node* argument, const char* what) {
+Micros interval_micros(Node* argument, const char* what, bool positive) {
   auto* value = reinterpret_cast<Const*>(eval_const_expressions(nullptr, argument));
   if (!IsA(value, Const) || value->constisnull || value->consttype != INTERVALOID)
     refuse(what, "a window whose size is not a constant", "Write it as interval '5 minutes'.");
   const Interval* interval = DatumGetIntervalP(value->constvalue);
   if (interval->month != 0 || interval->day != 0)
-    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-            errmsg("a window's size must not depend on a calendar or a time zone"),
-            errdetail("Part of the query: %s", what),
-            errhint("Give months and days in hours: interval '24 hours'."));
+    refuse_value(what, "a window's size must not depend on a calendar or a time zone",
+                 "Give months and days in hours: interval '24 hours'.");
+  if (positive && interval->time <= 0)
+    refuse_value(what, "a window's width, slide and gap must be greater than zero",
+                 "Write it as interval '5 minutes'.");
   return interval->time;
 }
 
@@ -143,20 +184,20 @@ void read_window(Outline* outline, WindowKind kind) {
   WindowShape& window = outline->window;
   window.kind = kind;
   outline->time_argument = cell<Node>(arguments, 0);
-  window.width = interval_micros(cell<Node>(arguments, 1), "the width of the window");
+  const char* width =
+      kind == WindowKind::kSession ? "the gap of the session" : "the width of the window";
+  window.width = interval_micros(cell<Node>(arguments, 1), width, true);
   window.slide = window.width;
   if (kind == WindowKind::kTumble)
-    window.offset = interval_micros(cell<Node>(arguments, 2), "the offset of the window");
+    window.offset = interval_micros(cell<Node>(arguments, 2), "the offset of the window", false);
   if (kind == WindowKind::kHop) {
-    window.slide = interval_micros(cell<Node>(arguments, 2), "the slide of the window");
-    window.offset = interval_micros(cell<Node>(arguments, 3), "the offset of the window");
+    window.slide = interval_micros(cell<Node>(arguments, 2), "the slide of the window", true);
+    window.offset = interval_micros(cell<Node>(arguments, 3), "the offset of the window", false);
   }
-  if (window.width <= 0 || window.slide <= 0)
-    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-            errmsg("a window's width, slide and gap must be greater than zero"));
   if (window.width % window.slide != 0)
-    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-            errmsg("the width of a sliding window must be a multiple of its slide"));
+    refuse_value("the width and the slide of the window",
+                 "the width of a sliding window must be a multiple of its slide",
+                 "hop(event_time, interval '6 minutes', interval '2 minutes'), for example.");
 }
 
 Branch* plain_branch(Query* query, bool is_inner) {
@@ -286,7 +327,7 @@ int window_column(const Outline* outline, const Node* node) {
 Outline* read_outline(const char* text) {
   auto* outline = static_cast<Outline*>(palloc0(sizeof(Outline)));
   new (outline) Outline();
-  outline->top = analyze_select(text);
+  outline->top = analyze_select(text, kRollup);
 
   Query* query = outline->top;
   WindowKind kind = WindowKind::kTumble;
@@ -332,7 +373,8 @@ Outline* read_outline(const char* text) {
        cell<Branch>(outline->branches, 0)->query != nullptr))
     refuse("FROM", "sliding or session windows over more than one plain stream", kShapeHint);
   read_group_clause(outline);
-  require_repeatable(outline->top, "Use globalmart.processing_time() for the time of the close.");
+  require_repeatable(outline->top, kRollup,
+                     "Use globalmart.processing_time() for the time of the close.");
   return outline;
 }
 

@@ -9,6 +9,8 @@
 
 namespace globalmart::plan {
 
+struct Subject;
+
 // One stream behind the source: the source itself, or a branch of its UNION ALL.
 struct Branch {
   Oid relation;
@@ -33,11 +35,12 @@ struct Outline {
 
 // Parses and analyses one SELECT with search_path pinned and settings that could change its meaning
 // at fixed values (UTC, ISO dates).
-Query* analyze_select(const char* text);
+// What PostgreSQL's parser refuses keeps its SQLSTATE and points into the text.
+Query* analyze_select(const char* text, const Subject& subject);
 
 // Refuses functions that would give another result in another execution: volatile ones, and those
 // that read the session's clock or user.
-void require_repeatable(Query* query, const char* hint);
+void require_repeatable(Query* query, const Subject& subject, const char* hint);
 
 // Parses, analyses and finds the parts. Refuses with 0A000.
 Outline* read_outline(const char* text);

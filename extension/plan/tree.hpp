@@ -35,10 +35,30 @@ inline bool column_not_null(Oid relation, AttrNumber column) {
   return not_null;
 }
 
+// Whose query is read, for messages about it.
+struct Subject {
+  const char* name;    // "rollup"
+  const char* cannot;  // "a rollup cannot maintain"
+  const char* shape;   // a hint: what its query looks like
+};
+extern const Subject kRollup;
+extern const Subject kDetector;
+
+// What the engine cannot run: 0A000.
+[[noreturn]] inline void refuse(const Subject& subject, const char* part, const char* what,
+                                const char* hint) {
+  ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("%s %s", subject.cannot, what),
+          errdetail("Part of the query: %s", part), errhint("%s", hint));
+  pg_unreachable();
+}
 [[noreturn]] inline void refuse(const char* part, const char* what, const char* hint) {
-  ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-          errmsg("a rollup cannot maintain %s", what), errdetail("Part of the query: %s", part),
-          errhint("%s", hint));
+  refuse(kRollup, part, what, hint);
+}
+
+// A value that makes no sense: 22023.
+[[noreturn]] inline void refuse_value(const char* part, const char* message, const char* hint) {
+  ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message),
+          errdetail("Part of the query: %s", part), errhint("%s", hint));
   pg_unreachable();
 }
 

@@ -38,7 +38,12 @@ DECLARE
 BEGIN
   SELECT c.* INTO found_row FROM globalmart.rollup_catalog AS c
   WHERE c.name = require_rollup.name AND (require_rollup.kind IS NULL OR c.kind = require_rollup.kind);
-  IF NOT FOUND THEN
+  IF NOT FOUND AND require_rollup.kind = 'rollup' AND EXISTS (SELECT FROM globalmart.rollup_catalog AS c WHERE c.name = require_rollup.name) THEN
+    RAISE wrong_object_type USING
+      MESSAGE = pg_catalog.format('"%s" is a detector, not a rollup', name),
+      HINT = 'A detector has no windows: its rows are appended as they come, there is nothing to close, to fill or to verify.';
+  END IF;
+  IF found_row.name IS NULL THEN
     RAISE undefined_object USING
       MESSAGE = pg_catalog.format('there is no %s "%s"', COALESCE(kind, 'rollup or detector'), name),
       HINT = 'See the view globalmart.rollups.';

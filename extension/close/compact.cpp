@@ -95,8 +95,7 @@ class Compactor {
     std::vector<int> ours(stored.entries.size(), -1);
     for (size_t entry = 0; entry < stored.entries.size(); ++entry)
       for (size_t i = 0; i < layout_.entries.size(); ++i)
-        if (layout_.entries[i].number == stored.entries[entry].number)
-          ours[entry] = static_cast<int>(i);
+        if (stored.entries[entry].holds(layout_.entries[i])) ours[entry] = static_cast<int>(i);
     while (!in.done()) {
       const std::string_view key = in.bytes();
       const uint64_t hash = hash_bytes(key.data(), key.size());

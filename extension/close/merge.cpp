@@ -34,24 +34,17 @@ std::string_view Merger::rollup_key(std::string_view plan_key) {
 }
 
 void Merger::read_layout(const PartialLayout& layout) {
-  const auto same = [](const PartialLayout::Entry& a, const PartialLayout::Entry& b) {
-    return a.number == b.number && a.kind == b.kind && a.form == b.form;
-  };
-  if (std::equal(layout.entries.begin(), layout.entries.end(), last_entries_.begin(),
-                 last_entries_.end(), same) &&
-      !ours_.empty())
-    return;
+  if (layout.entries == last_entries_ && !ours_.empty()) return;
   last_entries_ = layout.entries;
   ours_.assign(layout.entries.size(), {});
   const int count = list_length(version_.definition->aggregates);
   for (size_t entry = 0; entry < layout.entries.size(); ++entry)
-    for (int i = 0; i < count; ++i)
-      if (version_.aggregate_numbers[i] == static_cast<int>(layout.entries[entry].number)) {
-        const AggregateSpec& spec = table_.states().specs()[i];
-        if (spec.kind != layout.entries[entry].kind || spec.form != layout.entries[entry].form)
-          throw CorruptBytes("partial holds another aggregate than its plan says");
+    for (int i = 0; i < count; ++i) {
+      const AggregateSpec& spec = table_.states().specs()[i];
+      if (layout.entries[entry].holds(
+              {static_cast<uint32_t>(version_.aggregate_numbers[i]), spec.kind, spec.form}))
         ours_[entry].push_back(i);
-      }
+    }
 }
 
 void Merger::merge_states(const PartialLayout& layout, ByteReader& in, Group& group) {

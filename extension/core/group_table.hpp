@@ -65,14 +65,18 @@ class GroupTable {
   }
 
   // The segment of a session key that an event at `time` belongs to, widened to hold it. Two
-  // segments that grow together stay two; whoever closes sessions joins them.
+  // segments that grow together stay two; whoever closes sessions joins them. So only the first
+  // segment and the newest are tried: a key whose events lie far apart would walk all of them for
+  // each event.
   Group& segment_at(uint64_t hash, std::string_view key, int64_t time, int64_t gap) {
     Group& head = at(hash, 0, key);
     if (head.first > head.last) {
       head.first = head.last = time;
       return head;
     }
-    for (Group* segment = &head; segment != nullptr; segment = segment->next_segment) {
+    int tried = 0;
+    for (Group* segment = &head; segment != nullptr && tried < kSegmentsTried;
+         segment = segment->next_segment, ++tried) {
       if (within_gap(time, segment->first, gap) && within_gap(segment->last, time, gap)) {
         if (time < segment->first) segment->first = time;
         if (time > segment->last) segment->last = time;
@@ -116,6 +120,7 @@ class GroupTable {
   }
 
  private:
+  static constexpr int kSegmentsTried = 64;
   static constexpr size_t kInitialSlots = 256;
   static constexpr size_t kKeptSlots = 1 << 17;
   struct Slot {

@@ -56,6 +56,15 @@ struct PartialLayout {
     uint32_t number;
     AggregateKind kind;
     ValueForm form;
+
+    bool operator==(const Entry&) const = default;
+    // Whether this stored state is the wanted one, which its number says. Throws CorruptBytes when
+    // it is then of another kind or form: its bytes would be read as what they are not.
+    bool holds(const Entry& wanted) const {
+      if (number != wanted.number) return false;
+      if (*this != wanted) throw CorruptBytes("partial holds another aggregate than its plan says");
+      return true;
+    }
   };
   std::vector<Entry> entries;
   bool sessions = false;

@@ -174,6 +174,19 @@ TEST(Sessions, AgreeWithSortedEventsInAnyOrder) {
   }
 }
 
+TEST(Sessions, AKeyWithManyFarEventsIsNotWalkedForEach) {
+  GroupTable table({spec(AggregateKind::kCount)});
+  std::vector<int64_t> times;
+  for (int64_t i = 0; i < 1000; ++i) times.push_back(i * 100);
+  // Back to the first, to one in the middle, and to the newest.
+  times.insert(times.end(), {1, 50001, 99901});
+  for (int64_t time : times) ++table.states().count(table.segment_at(1, "k", time, 5).states(), 0);
+  // The first and the newest were found; the one in the middle is a segment more, until it is
+  // joined.
+  EXPECT_EQ(table.all().size(), 1001u);
+  EXPECT_EQ(joined(table, *table.groups().front(), 5), sessions_of(times, 5));
+}
+
 TEST(Sessions, AllHoldsEverySegmentOnce) {
   GroupTable table({spec(AggregateKind::kCount)});
   for (int64_t time : {0, 1000, 2000, 0, 2001}) table.segment_at(1, "a", time, 5);

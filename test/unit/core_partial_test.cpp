@@ -142,6 +142,15 @@ TEST(Layout, RefusesWhatNobodyWrites) {
   for (char form : {'\5', '\x80'}) expect_refused(with(5, form));
 }
 
+TEST(Layout, AStateIsTheOneOfItsNumberOrCorrupt) {
+  const PartialLayout::Entry stored = {7, AggregateKind::kSum, ValueForm::kDecimal};
+  EXPECT_TRUE(stored.holds(stored));
+  EXPECT_FALSE(stored.holds({8, AggregateKind::kSum, ValueForm::kDecimal}));
+  EXPECT_FALSE(stored.holds({8, AggregateKind::kCount, ValueForm::kInteger}));
+  EXPECT_THROW(stored.holds({7, AggregateKind::kMax, ValueForm::kDecimal}), CorruptBytes);
+  EXPECT_THROW(stored.holds({7, AggregateKind::kSum, ValueForm::kInteger}), CorruptBytes);
+}
+
 TEST(Layout, IsLimited) {
   const auto claims = [](uint64_t count, uint64_t number) {
     std::string bytes("\1\0", 2);

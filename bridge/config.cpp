@@ -9,8 +9,8 @@
 #include <sstream>
 
 #include "bridge/error.hpp"
-#include "bridge/toml_reader.hpp"
 #include "bridge/log.hpp"
+#include "bridge/toml_reader.hpp"
 
 namespace globalmart {
 

@@ -38,8 +38,8 @@ void set(const KafkaSettings& settings, const std::string& name, const std::stri
 KafkaSettings consumer_settings(const KafkaConfig& config, const std::string& instance_id) {
   KafkaSettings settings(rd_kafka_conf_new());
   // What waits in librdkafka takes about three times its bytes. About a batch of it is enough: five
-  // times as much took 270 MB more for two workers and was no faster. An answer of a broker comes on
-  // top, so it is bounded, too; a longer message comes all the same.
+  // times as much took 270 MB more for two workers and was no faster. An answer of a broker comes
+  // on top, so it is bounded, too; a longer message comes all the same.
   set(settings, "queued.min.messages", "100000");
   set(settings, "queued.max.messages.kbytes", "12288");
   set(settings, "fetch.message.max.bytes", "1048576");
@@ -81,7 +81,7 @@ KafkaClient make_kafka_client(rd_kafka_type_t type, KafkaSettings settings) {
   char error[512];
   rd_kafka_t* client = rd_kafka_new(type, settings.get(), error, sizeof error);
   if (client == nullptr) throw ConfigError(std::string("kafka.properties: ") + error);
-  settings.release();  // belongs to the client now
+  static_cast<void>(settings.release());  // belongs to the client now
   return KafkaClient(client);
 }
 

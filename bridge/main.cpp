@@ -38,7 +38,7 @@ int main(int argc, char** argv) {
     const Config config = Config::load(config_file, settings);
     const Profile profile = config.load_profile();
     config.topic_names(profile);
-    FaultPoint{config.bridge.fault_point};
+    [[maybe_unused]] const FaultPoint known_point{config.bridge.fault_point};
     check_http_listen(config.http_listen);
     check_kafka_settings(config.kafka);
     set_up_log(log_level_of(config.log_level), config.log_format);

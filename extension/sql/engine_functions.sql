@@ -75,3 +75,8 @@ LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'globalmart_fold_rows';
 COMMENT ON FUNCTION globalmart.fold_rows() IS
   'Statement trigger of stream tables: folds the new rows into the partials of every rollup and runs the detectors';
+
+CREATE FUNCTION globalmart.wait_for_writers(relations regclass[]) RETURNS void
+LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'globalmart_wait_for_writers';
+COMMENT ON FUNCTION globalmart.wait_for_writers(regclass[]) IS
+  'Waits for the transactions that were writing to these tables or their partitions when it was called. Writers do not wait for it';

@@ -1,6 +1,8 @@
 -- The schema and the three roles. Roles belong to the whole cluster, so they may be there already
 -- and DROP EXTENSION leaves them.
 CREATE SCHEMA globalmart;
+CREATE SCHEMA warehouse;
+COMMENT ON SCHEMA warehouse IS 'GlobalMart: the star schema that the night fills';
 COMMENT ON SCHEMA globalmart IS 'GlobalMart: streams, rollups and the engine that keeps them';
 
 DO $$
@@ -15,4 +17,5 @@ BEGIN
 END
 $$;
 GRANT USAGE ON SCHEMA globalmart TO globalmart_writer, globalmart_reader;
-GRANT USAGE, CREATE ON SCHEMA globalmart TO globalmart_owner;
+GRANT USAGE ON SCHEMA warehouse TO globalmart_reader;
+GRANT USAGE, CREATE ON SCHEMA globalmart, warehouse TO globalmart_owner;

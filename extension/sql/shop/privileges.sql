@@ -6,7 +6,7 @@ BEGIN
   FOR made IN
     SELECT c.oid::regclass AS name, c.relkind
     FROM pg_catalog.pg_class AS c
-    WHERE c.relnamespace = 'globalmart'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+    WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm')
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
                       WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
       AND (c.relowner <> 'globalmart_owner'::regrole
@@ -17,7 +17,7 @@ BEGIN
     EXECUTE format('GRANT SELECT ON %s TO globalmart_reader', made.name);
   END LOOP;
   FOR made IN
-    SELECT p.oid::regprocedure AS name
+    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless
     FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'globalmart'::regnamespace
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
@@ -26,7 +26,9 @@ BEGIN
   LOOP
     EXECUTE format('ALTER ROUTINE %s OWNER TO globalmart_owner', made.name);
     EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', made.name);
-    EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', made.name);
+    IF made.harmless THEN
+      EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', made.name);
+    END IF;
   END LOOP;
 END
 $privileges$;

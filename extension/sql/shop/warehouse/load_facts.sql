@@ -1,0 +1,237 @@
+-- What the load under way takes: globalmart.etl_new_STREAM has the stream's rows in it. Views, so that the day
+-- that is asked for reaches the partitions.
+CREATE OR REPLACE FUNCTION globalmart.etl_streams() RETURNS TABLE (stream text, topic text)
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT s.stream, s.topic FROM globalmart.streams AS s
+  WHERE s.stream IN ('transactions', 'transaction_items', 'cart_events', 'product_view_events')
+  UNION ALL
+  VALUES ('user_changes', 'users-topic'), ('product_changes', 'products-topic')
+$$;
+COMMENT ON FUNCTION globalmart.etl_streams() IS 'The streams that the warehouse loads, and the topics that bring them';
+
+DO $views$
+DECLARE
+  stream text;
+BEGIN
+  FOREACH stream IN ARRAY ARRAY['transactions', 'transaction_items', 'cart_events', 'product_view_events',
+                                'user_changes', 'product_changes'] LOOP
+    EXECUTE format(
+      'CREATE OR REPLACE VIEW globalmart.%1$I AS '
+      'SELECT e.* FROM globalmart.%2$I AS e JOIN globalmart.etl_spans AS s '
+      '  ON s.stream = %2$L AND s.kafka_partition = e.kafka_partition '
+      ' AND e.kafka_offset >= s.from_offset AND e.kafka_offset < s.until_offset '
+      'UNION ALL '
+      'SELECT e.* FROM globalmart.%2$I AS e JOIN globalmart.etl_redrives AS r '
+      '  ON r.kafka_partition = e.kafka_partition AND r.kafka_offset = e.kafka_offset AND NOT r.loaded '
+      ' AND r.stream = %2$L', 'etl_new_' || stream, stream);
+    EXECUTE format('COMMENT ON VIEW globalmart.%I IS %L', 'etl_new_' || stream,
+                   format('Rows of %s that the load under way takes; none between loads', stream));
+  END LOOP;
+END
+$views$;
+
+-- Every event finds a version of its country, customer and product: where nobody told, one is inferred from
+-- the first event that names them, in force until the first that was told.
+CREATE OR REPLACE FUNCTION globalmart.infer_members(day date) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  starts timestamptz := day::timestamp AT TIME ZONE 'UTC';
+  ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+  inferred bigint;
+  more bigint;
+BEGIN
+  INSERT INTO warehouse.dim_geography (durable_key, country)
+  SELECT nextval('warehouse.durable_keys'), n.country
+  FROM (SELECT e.country FROM globalmart.etl_new_transaction_items AS e WHERE e.event_time >= starts AND e.event_time < ends
+        UNION
+        SELECT e.country FROM globalmart.etl_new_cart_events AS e WHERE e.event_time >= starts AND e.event_time < ends
+        UNION
+        SELECT e.country FROM globalmart.etl_new_product_view_events AS e WHERE e.event_time >= starts AND e.event_time < ends) AS n
+  WHERE NOT EXISTS (SELECT FROM warehouse.dim_geography AS g WHERE g.country = n.country)
+  ORDER BY n.country;
+  GET DIAGNOSTICS inferred = ROW_COUNT;
+
+  INSERT INTO warehouse.dim_customers (durable_key, user_id, country, is_inferred, effective_to)
+  SELECT coalesce(k.durable_key, nextval('warehouse.durable_keys')), n.user_id, n.country, true,
+         coalesce(k.effective_from, '9999-12-31 00:00:00+00')
+  FROM (SELECT DISTINCT ON (e.user_id) e.user_id, e.country, e.event_time
+        FROM (SELECT t.user_id, t.country, t.event_time, t.transaction_id AS event_id
+              FROM globalmart.etl_new_transaction_items AS t WHERE t.event_time >= starts AND t.event_time < ends
+              UNION ALL
+              SELECT c.user_id, c.country, c.event_time, c.event_id
+              FROM globalmart.etl_new_cart_events AS c WHERE c.event_time >= starts AND c.event_time < ends
+              UNION ALL
+              SELECT v.user_id, v.country, v.event_time, v.event_id
+              FROM globalmart.etl_new_product_view_events AS v WHERE v.event_time >= starts AND v.event_time < ends) AS e
+        ORDER BY e.user_id, e.event_time, e.event_id) AS n
+  LEFT JOIN LATERAL (SELECT d.durable_key, d.effective_from FROM warehouse.dim_customers AS d
+                     WHERE d.user_id = n.user_id ORDER BY d.effective_from LIMIT 1) AS k ON true
+  WHERE k.effective_from IS NULL OR k.effective_from > n.event_time
+  ORDER BY n.user_id;
+  GET DIAGNOSTICS more = ROW_COUNT;
+  inferred := inferred + more;
+
+  WITH named AS (
+    SELECT DISTINCT ON (e.product_id) e.product_id, e.event_time,
+           first_value(e.price) OVER (PARTITION BY e.product_id ORDER BY e.price IS NULL, e.event_time, e.event_id) AS price,
+           first_value(e.product_name) OVER (PARTITION BY e.product_id ORDER BY e.product_name IS NULL, e.event_time, e.event_id) AS product_name,
+           first_value(e.category) OVER (PARTITION BY e.product_id ORDER BY e.category IS NULL, e.event_time, e.event_id) AS category
+    FROM (SELECT t.product_id, NULL::text AS product_name, NULL::text AS category, t.price, t.event_time, t.transaction_id AS event_id
+          FROM globalmart.etl_new_transaction_items AS t WHERE t.event_time >= starts AND t.event_time < ends
+          UNION ALL
+          SELECT c.product_id, c.product_name, c.category, c.price, c.event_time, c.event_id
+          FROM globalmart.etl_new_cart_events AS c
+          WHERE c.event_time >= starts AND c.event_time < ends AND c.product_id IS NOT NULL
+          UNION ALL
+          SELECT v.product_id, v.product_name, v.category, v.price, v.event_time, v.event_id
+          FROM globalmart.etl_new_product_view_events AS v
+          WHERE v.event_time >= starts AND v.event_time < ends AND v.product_id IS NOT NULL) AS e
+    ORDER BY e.product_id, e.event_time, e.event_id),
+  known AS (
+    SELECT n.*, k.durable_key, k.effective_from, k.product_key, k.is_inferred, k.product_name AS known_name, k.category AS known_category
+    FROM named AS n
+    LEFT JOIN LATERAL (SELECT d.* FROM warehouse.dim_products AS d
+                       WHERE d.product_id = n.product_id ORDER BY d.effective_from LIMIT 1) AS k ON true),
+  mended AS (
+    -- An order tells no name; the first view of the product does.
+    UPDATE warehouse.dim_products AS d
+    SET product_name = CASE d.product_name WHEN 'Unknown' THEN coalesce(k.product_name, 'Unknown') ELSE d.product_name END,
+        category = CASE d.category WHEN 'Unknown' THEN coalesce(k.category, 'Unknown') ELSE d.category END
+    FROM known AS k
+    WHERE d.product_key = k.product_key AND k.is_inferred
+      AND (k.known_name = 'Unknown' AND k.product_name IS NOT NULL OR k.known_category = 'Unknown' AND k.category IS NOT NULL))
+  INSERT INTO warehouse.dim_products (durable_key, product_id, product_name, category, price, is_inferred, effective_to)
+  SELECT coalesce(k.durable_key, nextval('warehouse.durable_keys')), k.product_id, coalesce(k.product_name, 'Unknown'),
+         coalesce(k.category, 'Unknown'), k.price, true, coalesce(k.effective_from, '9999-12-31 00:00:00+00')
+  FROM known AS k
+  WHERE k.effective_from IS NULL OR k.effective_from > k.event_time
+  ORDER BY k.product_id;
+  GET DIAGNOSTICS more = ROW_COUNT;
+  RETURN inferred + more;
+END
+$$;
+COMMENT ON FUNCTION globalmart.infer_members(date) IS
+  'Adds to the dimensions what the events of a day in the load name and nobody told of; gives how many';
+
+CREATE OR REPLACE FUNCTION globalmart.load_sales(day date, OUT rows_read bigint, OUT rows_written bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  starts timestamptz := day::timestamp AT TIME ZONE 'UTC';
+  ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+  rows_read := (SELECT count(*) FROM globalmart.etl_new_transaction_items AS i WHERE i.event_time >= starts AND i.event_time < ends);
+  WITH orders AS (
+    -- By SQL an order and its lines can come one after the other: all of an order is looked at again.
+    SELECT i.event_time, i.transaction_id FROM globalmart.etl_new_transaction_items AS i WHERE i.event_time >= starts AND i.event_time < ends
+    UNION
+    SELECT t.event_time, t.transaction_id FROM globalmart.etl_new_transactions AS t WHERE t.event_time >= starts AND t.event_time < ends),
+  discounts AS (
+    SELECT DISTINCT ON (t.event_time, t.transaction_id) t.event_time, t.transaction_id, t.discount_amount
+    FROM globalmart.transactions AS t JOIN orders AS o ON o.event_time = t.event_time AND o.transaction_id = t.transaction_id
+    WHERE t.event_time >= starts AND t.event_time < ends
+    ORDER BY t.event_time, t.transaction_id, t.kafka_partition, t.kafka_offset),
+  lines AS (
+    SELECT DISTINCT ON (i.event_time, i.transaction_id, i.line_no) i.*, (i.quantity * i.price)::numeric(18,2) AS line_revenue
+    FROM globalmart.transaction_items AS i JOIN orders AS o ON o.event_time = i.event_time AND o.transaction_id = i.transaction_id
+    WHERE i.event_time >= starts AND i.event_time < ends
+    ORDER BY i.event_time, i.transaction_id, i.line_no, i.kafka_partition, i.kafka_offset),
+  weighed AS (
+    -- Running sums: what is rounded off one line goes to the next, and the last one ends at the whole.
+    SELECT x.*, sum(x.weight) OVER (PARTITION BY x.event_time, x.transaction_id) AS whole,
+           sum(x.weight) OVER in_order AS until_here, sum(x.weight) OVER in_order - x.weight AS before_here
+    FROM (SELECT l.*, CASE WHEN sum(l.line_revenue) OVER (PARTITION BY l.event_time, l.transaction_id) > 0
+                           THEN l.line_revenue ELSE 1 END AS weight
+          FROM lines AS l) AS x
+    WINDOW in_order AS (PARTITION BY x.event_time, x.transaction_id ORDER BY x.line_no)),
+  sales AS MATERIALIZED (
+    SELECT l.event_time, l.transaction_id, l.line_no, g.geography_key, c.customer_key, p.product_key, l.quantity, l.price, l.line_revenue,
+           round(d.discount_amount * l.until_here / l.whole, 2) - round(d.discount_amount * l.before_here / l.whole, 2) AS discount_share,
+           l.payment_method
+    FROM weighed AS l
+    LEFT JOIN discounts AS d ON d.event_time = l.event_time AND d.transaction_id = l.transaction_id
+    JOIN warehouse.dim_geography AS g ON g.country = l.country AND g.effective_from <= l.event_time AND g.effective_to > l.event_time
+    JOIN warehouse.dim_customers AS c ON c.user_id = l.user_id AND c.effective_from <= l.event_time AND c.effective_to > l.event_time
+    JOIN warehouse.dim_products AS p ON p.product_id = l.product_id AND p.effective_from <= l.event_time AND p.effective_to > l.event_time),
+  shared_anew AS (
+    UPDATE warehouse.fact_sales AS f SET discount_share = s.discount_share FROM sales AS s
+    WHERE f.event_time = s.event_time AND f.transaction_id = s.transaction_id AND f.line_no = s.line_no
+      AND f.event_time >= starts AND f.event_time < ends AND f.discount_share IS DISTINCT FROM s.discount_share)
+  INSERT INTO warehouse.fact_sales
+    (event_time, transaction_id, line_no, date_key, geography_key, customer_key, product_key,
+     quantity, unit_price, line_revenue, discount_share, payment_method)
+  SELECT s.event_time, s.transaction_id, s.line_no, globalmart.date_key(day), s.geography_key, s.customer_key, s.product_key,
+         s.quantity, s.price, s.line_revenue, s.discount_share, s.payment_method
+  FROM sales AS s
+  ORDER BY s.event_time, s.transaction_id, s.line_no
+  ON CONFLICT (event_time, transaction_id, line_no) DO NOTHING;
+  GET DIAGNOSTICS rows_written = ROW_COUNT;
+END
+$$;
+COMMENT ON FUNCTION globalmart.load_sales(date) IS 'Loads the order lines of a day in the load under way into fact_sales';
+
+CREATE OR REPLACE FUNCTION globalmart.load_cart_events(day date, OUT rows_read bigint, OUT rows_written bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  starts timestamptz := day::timestamp AT TIME ZONE 'UTC';
+  ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+  rows_read := (SELECT count(*) FROM globalmart.etl_new_cart_events AS e WHERE e.event_time >= starts AND e.event_time < ends);
+  INSERT INTO warehouse.fact_cart_events
+    (event_time, event_id, date_key, geography_key, customer_key, product_key, session_id, event_type, quantity, unit_price, cart_value)
+  SELECT e.event_time, e.event_id, globalmart.date_key(day), g.geography_key, c.customer_key, coalesce(p.product_key, 0),
+         e.session_id, e.event_type, coalesce(e.quantity, e.new_quantity), e.price, e.cart_value
+  FROM globalmart.etl_new_cart_events AS e
+  JOIN warehouse.dim_geography AS g ON g.country = e.country AND g.effective_from <= e.event_time AND g.effective_to > e.event_time
+  JOIN warehouse.dim_customers AS c ON c.user_id = e.user_id AND c.effective_from <= e.event_time AND c.effective_to > e.event_time
+  LEFT JOIN warehouse.dim_products AS p ON p.product_id = e.product_id AND p.effective_from <= e.event_time AND p.effective_to > e.event_time
+  WHERE e.event_time >= starts AND e.event_time < ends
+  ORDER BY e.event_time, e.event_id, e.kafka_partition, e.kafka_offset
+  ON CONFLICT (event_time, event_id) DO NOTHING;
+  GET DIAGNOSTICS rows_written = ROW_COUNT;
+END
+$$;
+COMMENT ON FUNCTION globalmart.load_cart_events(date) IS 'Loads the cart events of a day in the load under way into fact_cart_events';
+
+CREATE OR REPLACE FUNCTION globalmart.load_product_views(day date, OUT rows_read bigint, OUT rows_written bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+DECLARE
+  starts timestamptz := day::timestamp AT TIME ZONE 'UTC';
+  ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+BEGIN
+  rows_read := (SELECT count(*) FROM globalmart.etl_new_product_view_events AS e WHERE e.event_time >= starts AND e.event_time < ends);
+  INSERT INTO warehouse.fact_product_views
+    (event_time, event_id, date_key, geography_key, customer_key, product_key, session_id, event_type,
+     view_duration, from_search, search_query, results_count)
+  SELECT e.event_time, e.event_id, globalmart.date_key(day), g.geography_key, c.customer_key, coalesce(p.product_key, 0),
+         e.session_id, e.event_type, e.view_duration, e.from_search, e.search_query, e.results_count
+  FROM globalmart.etl_new_product_view_events AS e
+  JOIN warehouse.dim_geography AS g ON g.country = e.country AND g.effective_from <= e.event_time AND g.effective_to > e.event_time
+  JOIN warehouse.dim_customers AS c ON c.user_id = e.user_id AND c.effective_from <= e.event_time AND c.effective_to > e.event_time
+  LEFT JOIN warehouse.dim_products AS p ON p.product_id = e.product_id AND p.effective_from <= e.event_time AND p.effective_to > e.event_time
+  WHERE e.event_time >= starts AND e.event_time < ends
+  ORDER BY e.event_time, e.event_id, e.kafka_partition, e.kafka_offset
+  ON CONFLICT (event_time, event_id) DO NOTHING;
+  GET DIAGNOSTICS rows_written = ROW_COUNT;
+END
+$$;
+COMMENT ON FUNCTION globalmart.load_product_views(date) IS 'Loads the view events of a day in the load under way into fact_product_views';
+
+CREATE OR REPLACE FUNCTION globalmart.load_day(day date, OUT rows_read bigint, OUT rows_written bigint, OUT rows_rejected bigint)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  PERFORM globalmart.make_fact_partitions(day);
+  PERFORM globalmart.fill_dates(day, day);
+  PERFORM globalmart.infer_members(day);
+  SELECT sum(l.rows_read), sum(l.rows_written), sum(l.rows_read) - sum(l.rows_written)
+    INTO rows_read, rows_written, rows_rejected
+  FROM (SELECT * FROM globalmart.load_sales(day)
+        UNION ALL SELECT * FROM globalmart.load_cart_events(day)
+        UNION ALL SELECT * FROM globalmart.load_product_views(day)) AS l;
+  UPDATE globalmart.etl_load_days AS l SET loaded = true WHERE l.day = load_day.day;
+  IF rows_written > 0 THEN
+    INSERT INTO globalmart.etl_days_to_analyse VALUES (day) ON CONFLICT DO NOTHING;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.load_day(date) IS
+  'Loads a day of the load under way: partitions, calendar, inferred members and facts, in the caller''s transaction';

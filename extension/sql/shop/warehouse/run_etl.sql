@@ -1,0 +1,198 @@
+-- The night. Each step is one call in a transaction of its own, so that the procedure, which cannot pin its
+-- search_path, holds nothing but the order of things.
+
+CREATE OR REPLACE FUNCTION globalmart.begin_load(sql_rows_below bigint) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF EXISTS (SELECT FROM globalmart.etl_spans) THEN
+    RETURN;
+  END IF;
+  -- From its first load on the warehouse is waited for by retention.
+  INSERT INTO globalmart.raw_readers (reader, stream)
+  SELECT 'warehouse', s.stream FROM globalmart.etl_streams() AS s ON CONFLICT DO NOTHING;
+  INSERT INTO globalmart.etl_spans (stream, kafka_partition, from_offset, until_offset)
+  SELECT t.stream, t.kafka_partition, coalesce(p.next_offset, 0), greatest(t.until_offset, p.next_offset, 0)
+  FROM (SELECT s.stream, o.kafka_partition, o.next_offset AS until_offset
+        FROM globalmart.etl_streams() AS s JOIN globalmart.kafka_offsets AS o ON o.topic = s.topic
+        UNION ALL
+        SELECT s.stream, -1, sql_rows_below FROM globalmart.etl_streams() AS s) AS t
+  LEFT JOIN globalmart.raw_reader_progress AS p
+    ON p.reader = 'warehouse' AND p.stream = t.stream AND p.kafka_partition = t.kafka_partition
+  WHERE t.until_offset IS NOT NULL;
+  -- Those above the mark come with the span.
+  INSERT INTO globalmart.etl_redrives (redrive_id, stream, kafka_partition, kafka_offset, loaded)
+  SELECT r.redrive_id, s.stream, r.kafka_partition, r.kafka_offset, r.kafka_offset >= coalesce(p.from_offset, 0)
+  FROM globalmart.dead_letter_redrives AS r
+  JOIN globalmart.etl_streams() AS s ON s.topic = r.topic
+  LEFT JOIN globalmart.etl_spans AS p ON p.stream = s.stream AND p.kafka_partition = r.kafka_partition
+  WHERE r.state = 'applied'
+  ON CONFLICT DO NOTHING;
+  INSERT INTO globalmart.etl_load_days (day)
+  SELECT (e.event_time AT TIME ZONE 'UTC')::date FROM globalmart.etl_new_transaction_items AS e
+  UNION SELECT (e.event_time AT TIME ZONE 'UTC')::date FROM globalmart.etl_new_transactions AS e
+  UNION SELECT (e.event_time AT TIME ZONE 'UTC')::date FROM globalmart.etl_new_cart_events AS e
+  UNION SELECT (e.event_time AT TIME ZONE 'UTC')::date FROM globalmart.etl_new_product_view_events AS e;
+END
+$$;
+COMMENT ON FUNCTION globalmart.begin_load(bigint) IS
+  'Begins a load of everything that the warehouse has not, unless one is under way; sql_rows_below: rows that came by SQL with a smaller number are stored by now, or never';
+
+CREATE OR REPLACE FUNCTION globalmart.end_load() RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  INSERT INTO globalmart.raw_reader_progress AS p (reader, stream, kafka_partition, next_offset)
+  SELECT 'warehouse', s.stream, s.kafka_partition, s.until_offset FROM globalmart.etl_spans AS s
+  ON CONFLICT (reader, stream, kafka_partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, loaded_at = EXCLUDED.loaded_at;
+  UPDATE globalmart.etl_redrives AS r SET loaded = true WHERE NOT r.loaded;
+  DELETE FROM globalmart.etl_spans;
+  DELETE FROM globalmart.etl_load_days;
+END
+$$;
+COMMENT ON FUNCTION globalmart.end_load() IS 'Ends the load under way: everything that it took is in';
+
+CREATE OR REPLACE FUNCTION globalmart.begin_run(day date) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  run bigint;
+BEGIN
+  -- Whoever holds the lock of runs is the only one: what still says running was killed.
+  UPDATE globalmart.etl_steps AS s SET state = 'killed' WHERE s.state = 'running';
+  UPDATE globalmart.etl_runs AS r SET state = 'killed' WHERE r.state = 'running';
+  INSERT INTO globalmart.etl_runs (analysis_day)
+  VALUES (coalesce(day, (globalmart.clock() AT TIME ZONE 'UTC')::date - 1)) RETURNING run_id INTO run;
+  RETURN run;
+END
+$$;
+COMMENT ON FUNCTION globalmart.begin_run(date) IS 'Puts a run on record; gives its number';
+
+-- What follows from what is done. A load that an earlier run left comes first, then what is new.
+CREATE OR REPLACE FUNCTION globalmart.begin_step(run_id bigint, OUT step_no int, OUT step text, OUT day date)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  last_step text;
+BEGIN
+  SELECT s.step_no, s.step INTO step_no, last_step FROM globalmart.etl_steps AS s
+  WHERE s.run_id = begin_step.run_id ORDER BY s.step_no DESC LIMIT 1;
+  step := CASE
+    WHEN last_step IS NULL AND EXISTS (SELECT FROM globalmart.etl_spans) THEN 'customers'
+    WHEN last_step IS NULL THEN 'wait for writers'
+    WHEN last_step = 'wait for writers' THEN 'begin load'
+    WHEN last_step = 'begin load' THEN 'customers'
+    WHEN last_step = 'customers' THEN 'products'
+    WHEN last_step IN ('products', 'facts') THEN
+      CASE WHEN EXISTS (SELECT FROM globalmart.etl_load_days AS d WHERE NOT d.loaded) THEN 'facts' ELSE 'end load' END
+    WHEN last_step = 'end load' AND NOT EXISTS (SELECT FROM globalmart.etl_steps AS s
+                                                WHERE s.run_id = begin_step.run_id AND s.step = 'begin load') THEN 'wait for writers'
+  END;
+  IF step IS NULL THEN
+    UPDATE globalmart.etl_runs AS r SET state = 'done', ended_at = globalmart.clock() WHERE r.run_id = begin_step.run_id;
+    RETURN;
+  END IF;
+  IF step = 'wait for writers' THEN
+    -- Taken and committed before they are waited for: a row with a smaller number is stored by then, or never.
+    UPDATE globalmart.etl_runs AS r
+    SET sql_rows_below = (SELECT q.last_value + CASE WHEN q.is_called THEN 1 ELSE 0 END FROM globalmart.sql_row_offset AS q)
+    WHERE r.run_id = begin_step.run_id;
+  ELSIF step = 'facts' THEN
+    day := (SELECT min(d.day) FROM globalmart.etl_load_days AS d WHERE NOT d.loaded);
+  END IF;
+  step_no := coalesce(step_no, 0) + 1;
+  INSERT INTO globalmart.etl_steps (run_id, step_no, step, day) VALUES (begin_step.run_id, begin_step.step_no, begin_step.step, begin_step.day);
+END
+$$;
+COMMENT ON FUNCTION globalmart.begin_step(bigint) IS
+  'Puts the next step of a run on record, or that the run is done (step NULL)';
+
+CREATE OR REPLACE FUNCTION globalmart.do_step(run_id bigint, step_no int) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  started timestamptz := clock_timestamp();
+  todo globalmart.etl_steps;
+  counts record;
+BEGIN
+  SELECT NULL::bigint AS rows_read, NULL::bigint AS rows_written, NULL::bigint AS rows_rejected INTO counts;
+  SELECT s.* INTO todo FROM globalmart.etl_steps AS s WHERE s.run_id = do_step.run_id AND s.step_no = do_step.step_no;
+  CASE todo.step
+    WHEN 'wait for writers' THEN
+      PERFORM globalmart.wait_for_writers(ARRAY(SELECT globalmart.stream_relation(s.stream) FROM globalmart.etl_streams() AS s));
+    WHEN 'begin load' THEN
+      PERFORM globalmart.begin_load((SELECT r.sql_rows_below FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id));
+    WHEN 'customers' THEN
+      SELECT * INTO counts
+      FROM globalmart.load_dimension('user_changes', 'user_id', 'dim_customers', 'customer_key',
+                                     '{country,age_range,preferences,registered_at}');
+    WHEN 'products' THEN
+      SELECT * INTO counts
+      FROM globalmart.load_dimension('product_changes', 'product_id', 'dim_products', 'product_key',
+                                     '{product_name,category,price,rating}');
+    WHEN 'facts' THEN
+      SELECT * INTO counts FROM globalmart.load_day(todo.day);
+    WHEN 'end load' THEN
+      PERFORM globalmart.end_load();
+  END CASE;
+  UPDATE globalmart.etl_steps AS s
+  SET state = 'done', seconds = extract(epoch FROM clock_timestamp() - started),
+      rows_read = counts.rows_read, rows_written = counts.rows_written, rows_rejected = counts.rows_rejected
+  WHERE s.run_id = do_step.run_id AND s.step_no = do_step.step_no;
+  UPDATE globalmart.etl_runs AS r
+  SET rows_read = r.rows_read + coalesce(counts.rows_read, 0), rows_written = r.rows_written + coalesce(counts.rows_written, 0),
+      rows_rejected = r.rows_rejected + coalesce(counts.rows_rejected, 0)
+  WHERE r.run_id = do_step.run_id;
+END
+$$;
+COMMENT ON FUNCTION globalmart.do_step(bigint, int) IS 'Does a step of a run and puts on record what it did, in the caller''s transaction';
+
+CREATE OR REPLACE FUNCTION globalmart.fail_step(run_id bigint, step_no int, error text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  UPDATE globalmart.etl_steps AS s SET state = 'failed', last_error = error
+  WHERE s.run_id = fail_step.run_id AND s.step_no = fail_step.step_no;
+  UPDATE globalmart.etl_runs AS r SET state = 'failed', last_error = error, ended_at = globalmart.clock()
+  WHERE r.run_id = fail_step.run_id;
+END
+$$;
+COMMENT ON FUNCTION globalmart.fail_step(bigint, int, text) IS 'Puts on record that a step failed, and its run';
+
+-- No SET clause and no SECURITY DEFINER: either would forbid the COMMITs.
+CREATE OR REPLACE PROCEDURE globalmart.run_etl(day date DEFAULT NULL)
+LANGUAGE plpgsql AS $$
+DECLARE
+  run bigint;
+  todo record;
+  failure text;
+  code text;
+BEGIN
+  -- The lock is the session's: it goes with whoever is killed.
+  IF NOT pg_catalog.pg_try_advisory_lock(1735287117, 1) THEN
+    RAISE NOTICE 'run_etl() is at work in another session'
+      USING HINT = 'See globalmart.etl_progress.';
+    RETURN;
+  END IF;
+  run := globalmart.begin_run(day);
+  COMMIT;
+  LOOP
+    SELECT s.step_no, s.step INTO todo FROM globalmart.begin_step(run) AS s;
+    COMMIT;
+    EXIT WHEN todo.step IS NULL;
+    BEGIN
+      PERFORM globalmart.do_step(run, todo.step_no);
+    EXCEPTION WHEN OTHERS OR query_canceled THEN
+      failure := SQLERRM;
+      code := SQLSTATE;
+    END;
+    IF failure IS NOT NULL THEN
+      PERFORM globalmart.fail_step(run, todo.step_no, failure);
+      COMMIT;
+      PERFORM pg_catalog.pg_advisory_unlock(1735287117, 1);
+      RAISE EXCEPTION USING ERRCODE = code, MESSAGE = failure,
+        HINT = 'What was loaded before is committed; the next run_etl() goes on from there. See globalmart.etl_steps.';
+    END IF;
+    COMMIT;
+  END LOOP;
+  PERFORM pg_catalog.pg_advisory_unlock(1735287117, 1);
+END
+$$;
+COMMENT ON PROCEDURE globalmart.run_etl(date) IS
+  'Loads everything new from the streams into the warehouse. day: the last day to analyse (NULL: yesterday, UTC). Safe to call twice, at the same time, after missed nights, and to be killed at any point';

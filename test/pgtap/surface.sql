@@ -94,7 +94,8 @@ SELECT set_eq($$
     AND NOT coalesce(p.proconfig @> '{"search_path=pg_catalog, pg_temp"}', false)
 $$, ARRAY['globalmart.tumble(timestamp with time zone,interval,interval)',
          'globalmart.backfill_rollup(text,interval)', 'globalmart.close_windows()', 'globalmart.compact_partials(bigint)',
-         'globalmart.delete_old_rows()', 'globalmart.drop_old_partitions()', 'globalmart.maintain_partitions()'],
+         'globalmart.delete_old_rows()', 'globalmart.drop_old_partitions()', 'globalmart.maintain_partitions()',
+         'globalmart.run_etl(date)'],
   'who does not pin search_path is named');
 SELECT is_empty($$
   SELECT p.oid::regprocedure FROM pg_proc AS p JOIN pg_language AS l ON l.oid = p.prolang

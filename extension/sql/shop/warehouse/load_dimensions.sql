@@ -8,16 +8,19 @@ DECLARE
   fact text;
   moved bigint := 0;
   more bigint;
+  days date[];
 BEGIN
   FOREACH fact IN ARRAY ARRAY['fact_sales', 'fact_cart_events', 'fact_product_views'] LOOP
     EXECUTE format(
-      'UPDATE warehouse.%1$I AS f SET %2$I = v.%2$I '
+      'WITH moved AS (UPDATE warehouse.%1$I AS f SET %2$I = v.%2$I '
       'FROM warehouse.%3$I AS v JOIN warehouse.%3$I AS o ON o.durable_key = v.durable_key AND o.%2$I <> v.%2$I '
       'WHERE v.%2$I > $1 AND v.effective_from < (SELECT max(event_time) FROM warehouse.%1$I) '
-      '  AND f.%2$I = o.%2$I AND f.event_time >= v.effective_from AND f.event_time < v.effective_to',
-      fact, key_column, dimension) USING from_keys;
-    GET DIAGNOSTICS more = ROW_COUNT;
+      '  AND f.%2$I = o.%2$I AND f.event_time >= v.effective_from AND f.event_time < v.effective_to '
+      'RETURNING (f.event_time AT TIME ZONE ''UTC'')::date AS day) '
+      'SELECT count(*), array_agg(DISTINCT m.day) FROM moved AS m',
+      fact, key_column, dimension) INTO more, days USING from_keys;
     moved := moved + more;
+    PERFORM globalmart.mark_for_analysis(days) WHERE more > 0;
   END LOOP;
   RETURN moved;
 END

@@ -229,7 +229,7 @@ BEGIN
         UNION ALL SELECT * FROM globalmart.load_product_views(day)) AS l;
   UPDATE globalmart.etl_load_days AS l SET loaded = true WHERE l.day = load_day.day;
   IF rows_written > 0 THEN
-    INSERT INTO globalmart.etl_days_to_analyse VALUES (day) ON CONFLICT DO NOTHING;
+    PERFORM globalmart.mark_for_analysis(ARRAY[day]);
   END IF;
 END
 $$;

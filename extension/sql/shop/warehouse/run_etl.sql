@@ -60,6 +60,8 @@ BEGIN
   UPDATE globalmart.etl_runs AS r SET state = 'killed' WHERE r.state = 'running';
   INSERT INTO globalmart.etl_runs (analysis_day)
   VALUES (coalesce(day, (globalmart.clock() AT TIME ZONE 'UTC')::date - 1)) RETURNING run_id INTO run;
+  -- Asked for by name, a day is analysed whatever is known of it.
+  PERFORM globalmart.mark_for_analysis(ARRAY[day]) WHERE day IS NOT NULL;
   RETURN run;
 END
 $$;
@@ -71,20 +73,26 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   last_step text;
+  last_day date;
 BEGIN
   SELECT s.step_no, s.step INTO step_no, last_step FROM globalmart.etl_steps AS s
   WHERE s.run_id = begin_step.run_id ORDER BY s.step_no DESC LIMIT 1;
   step := CASE
-    WHEN last_step IS NULL AND EXISTS (SELECT FROM globalmart.etl_spans) THEN 'customers'
+    WHEN last_step IS NULL AND EXISTS (SELECT FROM globalmart.etl_spans) THEN 'load customers'
     WHEN last_step IS NULL THEN 'wait for writers'
     WHEN last_step = 'wait for writers' THEN 'begin load'
-    WHEN last_step = 'begin load' THEN 'customers'
-    WHEN last_step = 'customers' THEN 'products'
-    WHEN last_step IN ('products', 'facts') THEN
-      CASE WHEN EXISTS (SELECT FROM globalmart.etl_load_days AS d WHERE NOT d.loaded) THEN 'facts' ELSE 'end load' END
+    WHEN last_step = 'begin load' THEN 'load customers'
+    WHEN last_step = 'load customers' THEN 'load products'
+    WHEN last_step IN ('load products', 'load facts') THEN
+      CASE WHEN EXISTS (SELECT FROM globalmart.etl_load_days AS d WHERE NOT d.loaded) THEN 'load facts' ELSE 'end load' END
     WHEN last_step = 'end load' AND NOT EXISTS (SELECT FROM globalmart.etl_steps AS s
                                                 WHERE s.run_id = begin_step.run_id AND s.step = 'begin load') THEN 'wait for writers'
   END;
+  IF step IS NULL THEN
+    SELECT r.analysis_day INTO last_day FROM globalmart.etl_runs AS r WHERE r.run_id = begin_step.run_id;
+    SELECT 'analyse ' || a.analysis, a.day INTO step, day FROM globalmart.etl_analyses AS a
+    WHERE a.done_at IS NULL AND a.day <= last_day ORDER BY a.day, a.analysis LIMIT 1;
+  END IF;
   IF step IS NULL THEN
     UPDATE globalmart.etl_runs AS r SET state = 'done', ended_at = globalmart.clock() WHERE r.run_id = begin_step.run_id;
     RETURN;
@@ -94,7 +102,7 @@ BEGIN
     UPDATE globalmart.etl_runs AS r
     SET sql_rows_below = (SELECT q.last_value + CASE WHEN q.is_called THEN 1 ELSE 0 END FROM globalmart.sql_row_offset AS q)
     WHERE r.run_id = begin_step.run_id;
-  ELSIF step = 'facts' THEN
+  ELSIF step = 'load facts' THEN
     day := (SELECT min(d.day) FROM globalmart.etl_load_days AS d WHERE NOT d.loaded);
   END IF;
   step_no := coalesce(step_no, 0) + 1;
@@ -119,19 +127,35 @@ BEGIN
       PERFORM globalmart.wait_for_writers(ARRAY(SELECT globalmart.stream_relation(s.stream) FROM globalmart.etl_streams() AS s));
     WHEN 'begin load' THEN
       PERFORM globalmart.begin_load((SELECT r.sql_rows_below FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id));
-    WHEN 'customers' THEN
+    WHEN 'load customers' THEN
       SELECT * INTO counts
       FROM globalmart.load_dimension('user_changes', 'user_id', 'dim_customers', 'customer_key',
                                      '{country,age_range,preferences,registered_at}');
-    WHEN 'products' THEN
+    WHEN 'load products' THEN
       SELECT * INTO counts
       FROM globalmart.load_dimension('product_changes', 'product_id', 'dim_products', 'product_key',
                                      '{product_name,category,price,rating}');
-    WHEN 'facts' THEN
+    WHEN 'load facts' THEN
       SELECT * INTO counts FROM globalmart.load_day(todo.day);
     WHEN 'end load' THEN
       PERFORM globalmart.end_load();
+      -- Nights that were missed, and days without an event.
+      INSERT INTO globalmart.etl_analyses (analysis, day)
+      SELECT a.analysis, d.day::date
+      FROM (SELECT max(e.day) AS day FROM globalmart.etl_analyses AS e) AS last
+      CROSS JOIN generate_series(last.day::timestamp, (SELECT r.analysis_day FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id)::timestamp,
+                                 interval '1 day') AS d(day)
+      CROSS JOIN unnest('{sales,products,rfm}'::text[]) AS a(analysis)
+      ORDER BY 1, 2
+      ON CONFLICT DO NOTHING;
+    WHEN 'analyse sales' THEN
+      counts.rows_written := globalmart.analyse_sales(todo.day);
+    WHEN 'analyse products' THEN
+      counts.rows_written := globalmart.analyse_products(todo.day);
+    WHEN 'analyse rfm' THEN
+      counts.rows_written := globalmart.analyse_rfm(todo.day);
   END CASE;
+  UPDATE globalmart.etl_analyses AS a SET done_at = globalmart.clock() WHERE 'analyse ' || a.analysis = todo.step AND a.day = todo.day;
   UPDATE globalmart.etl_steps AS s
   SET state = 'done', seconds = extract(epoch FROM clock_timestamp() - started),
       rows_read = counts.rows_read, rows_written = counts.rows_written, rows_rejected = counts.rows_rejected
@@ -139,7 +163,7 @@ BEGIN
   UPDATE globalmart.etl_runs AS r
   SET rows_read = r.rows_read + coalesce(counts.rows_read, 0), rows_written = r.rows_written + coalesce(counts.rows_written, 0),
       rows_rejected = r.rows_rejected + coalesce(counts.rows_rejected, 0)
-  WHERE r.run_id = do_step.run_id;
+  WHERE r.run_id = do_step.run_id AND todo.step LIKE 'load %';
 END
 $$;
 COMMENT ON FUNCTION globalmart.do_step(bigint, int) IS 'Does a step of a run and puts on record what it did, in the caller''s transaction';

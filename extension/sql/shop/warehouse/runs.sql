@@ -22,8 +22,8 @@ COMMENT ON COLUMN globalmart.etl_runs.analysis_day IS 'The day up to which it an
 COMMENT ON COLUMN globalmart.etl_runs.state IS 'running, done, failed (last_error says why) or killed (its session ended before it did; a later run found it so and took up its work)';
 COMMENT ON COLUMN globalmart.etl_runs.started_at IS 'When it began';
 COMMENT ON COLUMN globalmart.etl_runs.ended_at IS 'When it ended';
-COMMENT ON COLUMN globalmart.etl_runs.rows_read IS 'Rows read by its steps';
-COMMENT ON COLUMN globalmart.etl_runs.rows_written IS 'Rows written by its steps';
+COMMENT ON COLUMN globalmart.etl_runs.rows_read IS 'Events and changes of the catalogue that it read';
+COMMENT ON COLUMN globalmart.etl_runs.rows_written IS 'Facts and versions that it wrote';
 COMMENT ON COLUMN globalmart.etl_runs.rows_rejected IS 'Rows that were there already: repeated events';
 COMMENT ON COLUMN globalmart.etl_runs.sql_rows_below IS 'Rows that came by SQL with a smaller kafka_offset are in its load';
 COMMENT ON COLUMN globalmart.etl_runs.backend_pid IS 'Process of the server that runs it';
@@ -95,11 +95,33 @@ COMMENT ON TABLE globalmart.etl_load_days IS 'Days with events in the load under
 COMMENT ON COLUMN globalmart.etl_load_days.day IS 'UTC day';
 COMMENT ON COLUMN globalmart.etl_load_days.loaded IS 'Whether its facts are in';
 
-CREATE TABLE IF NOT EXISTS globalmart.etl_days_to_analyse (
-  day date PRIMARY KEY
+CREATE TABLE IF NOT EXISTS globalmart.etl_analyses (
+  analysis text NOT NULL CHECK (analysis IN ('sales', 'products', 'rfm')),
+  day      date NOT NULL,
+  done_at  timestamptz,
+  PRIMARY KEY (analysis, day)
 );
-COMMENT ON TABLE globalmart.etl_days_to_analyse IS 'Days whose facts changed since they were analysed';
-COMMENT ON COLUMN globalmart.etl_days_to_analyse.day IS 'UTC day';
+CREATE INDEX IF NOT EXISTS etl_analyses_to_do ON globalmart.etl_analyses (day) WHERE done_at IS NULL;
+COMMENT ON TABLE globalmart.etl_analyses IS 'Which analysis was done for which day, and which is to be done or done again';
+COMMENT ON COLUMN globalmart.etl_analyses.analysis IS 'sales (daily_category_sales), products (product_performance) or rfm (rfm_analysis)';
+COMMENT ON COLUMN globalmart.etl_analyses.day IS 'UTC day';
+COMMENT ON COLUMN globalmart.etl_analyses.done_at IS 'When it was done; NULL: to be done, because facts that it looks at are new';
+
+CREATE OR REPLACE FUNCTION globalmart.mark_for_analysis(days date[]) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+  INSERT INTO globalmart.etl_analyses (analysis, day)
+  SELECT a.analysis, d.day
+  FROM (SELECT DISTINCT u.day FROM unnest(days) AS u(day)) AS d CROSS JOIN unnest('{sales,products,rfm}'::text[]) AS a(analysis)
+  ORDER BY 1, 2
+  ON CONFLICT (analysis, day) DO UPDATE SET done_at = NULL;
+  -- Later days look back on it.
+  UPDATE globalmart.etl_analyses AS a SET done_at = NULL
+  WHERE a.analysis = 'rfm' AND a.done_at IS NOT NULL AND a.day > (SELECT min(u.day) FROM unnest(mark_for_analysis.days) AS u(day));
+END
+$$;
+COMMENT ON FUNCTION globalmart.mark_for_analysis(date[]) IS 'Has days analysed, or analysed again, and what looks back on them';
 
 CREATE OR REPLACE VIEW globalmart.etl_progress AS
   SELECT r.run_id, r.state, r.analysis_day, r.started_at,

@@ -29,7 +29,7 @@ CROSS JOIN LATERAL (
   SELECT string_agg(p, ' ' ORDER BY p) AS privileges FROM unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p
   WHERE c.relkind <> 'S' AND has_table_privilege('globalmart_reader', c.oid, p)
      OR c.relkind = 'S' AND p IN ('SELECT', 'UPDATE') AND has_sequence_privilege('globalmart_reader', c.oid, p)) AS r
-WHERE c.relnamespace = 'globalmart'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
+WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
   AND c.relname !~ '_(p[0-9]{8}|default)$'
 ORDER BY c.relkind IN ('S'), c.relname;
 
@@ -39,9 +39,9 @@ FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid JOIN pg_class AS 
 WHERE c.relowner <> root.relowner OR (SELECT array_agg(a ORDER BY a::text) FROM unnest(c.relacl) AS a) IS DISTINCT FROM (SELECT array_agg(a ORDER BY a::text) FROM unnest(root.relacl) AS a);
 
 -- What PUBLIC may: nothing at all.
-SELECT n.nspname, a.privilege_type FROM pg_namespace AS n, aclexplode(n.nspacl) AS a WHERE n.nspname = 'globalmart' AND a.grantee = 0;
+SELECT n.nspname, a.privilege_type FROM pg_namespace AS n, aclexplode(n.nspacl) AS a WHERE n.nspname IN ('globalmart', 'warehouse') AND a.grantee = 0;
 SELECT c.oid::regclass, a.privilege_type FROM pg_class AS c, aclexplode(c.relacl) AS a
-WHERE c.relnamespace = 'globalmart'::regnamespace AND a.grantee = 0;
+WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND a.grantee = 0;
 SELECT p.oid::regprocedure FROM pg_proc AS p, aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) AS a
 WHERE p.pronamespace = 'globalmart'::regnamespace AND a.grantee = 0;
 
@@ -71,7 +71,7 @@ ORDER BY 1;
 -- Without comment: nothing.
 SELECT p.oid::regprocedure AS uncommented FROM pg_proc AS p WHERE p.pronamespace = 'globalmart'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL;
 SELECT c.oid::regclass AS uncommented FROM pg_class AS c
-WHERE c.relnamespace = 'globalmart'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND obj_description(c.oid, 'pg_class') IS NULL
+WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND obj_description(c.oid, 'pg_class') IS NULL
   AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = c.oid AND d.deptype = 'i');
 SELECT t.oid::regtype AS uncommented FROM pg_type AS t
 WHERE t.typnamespace = 'globalmart'::regnamespace AND t.typtype IN ('b', 'c', 'd', 'e') AND t.typelem = 0

@@ -11,21 +11,30 @@ COMMENT ON FUNCTION globalmart.etl_streams() IS 'The streams that the warehouse 
 
 DO $views$
 DECLARE
-  stream text;
+  loaded record;
 BEGIN
-  FOREACH stream IN ARRAY ARRAY['transactions', 'transaction_items', 'cart_events', 'product_view_events',
-                                'user_changes', 'product_changes'] LOOP
+  FOR loaded IN
+    SELECT * FROM (VALUES
+      ('transactions', 'event_time, transaction_id'),
+      ('transaction_items', 'event_time, transaction_id, product_id, price, user_id, country'),
+      ('cart_events', 'event_time, event_id, session_id, event_type, user_id, country, product_id, product_name, category, price, '
+                      'quantity, new_quantity, cart_value'),
+      ('product_view_events', 'event_time, event_id, session_id, event_type, user_id, country, product_id, product_name, category, price, '
+                              'view_duration, from_search, search_query, results_count'),
+      ('user_changes', 'user_id'),
+      ('product_changes', 'product_id')) AS v(stream, columns)
+  LOOP
     EXECUTE format(
       'CREATE OR REPLACE VIEW globalmart.%1$I AS '
-      'SELECT e.* FROM globalmart.%2$I AS e JOIN globalmart.etl_spans AS s '
+      'SELECT %3$s, e.kafka_partition, e.kafka_offset FROM globalmart.%2$I AS e JOIN globalmart.etl_spans AS s '
       '  ON s.stream = %2$L AND s.kafka_partition = e.kafka_partition '
       ' AND e.kafka_offset >= s.from_offset AND e.kafka_offset < s.until_offset '
       'UNION ALL '
-      'SELECT e.* FROM globalmart.%2$I AS e JOIN globalmart.etl_redrives AS r '
+      'SELECT %3$s, e.kafka_partition, e.kafka_offset FROM globalmart.%2$I AS e JOIN globalmart.etl_redrives AS r '
       '  ON r.kafka_partition = e.kafka_partition AND r.kafka_offset = e.kafka_offset AND NOT r.loaded '
-      ' AND r.stream = %2$L', 'etl_new_' || stream, stream);
-    EXECUTE format('COMMENT ON VIEW globalmart.%I IS %L', 'etl_new_' || stream,
-                   format('Rows of %s that the load under way takes; none between loads', stream));
+      ' AND r.stream = %2$L', 'etl_new_' || loaded.stream, loaded.stream, regexp_replace(loaded.columns, '(\w+)', 'e.\1', 'g'));
+    EXECUTE format('COMMENT ON VIEW globalmart.%I IS %L', 'etl_new_' || loaded.stream,
+                   format('Rows of %s that the load under way takes; none between loads', loaded.stream));
   END LOOP;
 END
 $views$;

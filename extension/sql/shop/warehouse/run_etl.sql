@@ -142,7 +142,7 @@ BEGIN
       -- Nights that were missed, and days without an event.
       INSERT INTO globalmart.etl_analyses (analysis, day)
       SELECT a.analysis, d.day::date
-      FROM (SELECT max(e.day) AS day FROM globalmart.etl_analyses AS e) AS last
+      FROM (SELECT max(e.day) AS day FROM globalmart.etl_analyses AS e WHERE e.done_at IS NOT NULL) AS last
       CROSS JOIN generate_series(last.day::timestamp, (SELECT r.analysis_day FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id)::timestamp,
                                  interval '1 day') AS d(day)
       CROSS JOIN unnest('{sales,products,rfm}'::text[]) AS a(analysis)

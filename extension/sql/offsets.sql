@@ -260,7 +260,8 @@ LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
   FROM globalmart.rollup_catalog AS c
   JOIN globalmart.rollup_versions AS v ON v.rollup = c.name
   JOIN globalmart.rollup_progress AS p USING (version_id)
-  WHERE c.kind = 'rollup' AND p.merged_until < v.live_until
+  -- Windows that began before a definition ended are open until they end.
+  WHERE c.kind = 'rollup' AND p.merged_until < v.live_until + make_interval(secs => v.width / 1e6)
 $$;
 COMMENT ON FUNCTION globalmart.dedup_horizon() IS
   'How far behind the watermark an event id must be remembered: the widest window or gap of a live rollup and its lateness. A repetition of an older event is late everywhere';

@@ -8,7 +8,7 @@ SELECT globalmart.create_rollup('browsing_sessions', $$
          count(*) FILTER (WHERE event_type = 'compare')        AS compares,
          globalmart.approx_count_distinct(product_id)
            FILTER (WHERE event_type = 'view')                  AS unique_products_viewed,
-         avg(view_duration)::double precision                  AS avg_view_duration,
+         (avg(view_duration) FILTER (WHERE event_type = 'view'))::double precision AS avg_view_duration,
          min(event_time)                                       AS first_activity,
          max(event_time)                                       AS last_activity,
          count(*)                                              AS total_events,

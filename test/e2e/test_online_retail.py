@@ -1,7 +1,9 @@
 """December 2010 of Online Retail, a shop that is not GlobalMart: through the generator's replay,
 the topics and the bridge with this shop's profile. The figures are those of its README."""
 
+import collections
 import csv
+import datetime
 import json
 import subprocess
 from decimal import Decimal
@@ -66,6 +68,7 @@ def test_december_2010(shop, broker):
     assert value("SELECT count(DISTINCT user_id) FROM globalmart.transactions") == len(customers)
     assert value("SELECT count(*) FROM globalmart.users") == len(customers)
     check_accounted_for(summary)
+    check_warehouse(shop.database)
 
     # Closed and open windows together hold it all, and the closed ones are as the batch has them.
     shop.database.close_windows()
@@ -86,3 +89,64 @@ def check_accounted_for(summary):
     assert counted["figures"]["lines in orders"] == CLEAN_LINES
     assert sum(counted["rejections"].values()) == LINES - CLEAN_LINES
     assert counted["rejections"]["cancellation"] == 728
+
+
+def check_warehouse(database):
+    """The night after: facts add up to the figures, and segments are those of a computation of our own."""
+    database.execute("CALL globalmart.run_etl('2010-12-31')")
+    value = database.value
+    assert value("SELECT count(DISTINCT transaction_id) FROM warehouse.fact_sales") == CLEAN_ORDERS
+    assert value("SELECT count(*) FROM warehouse.fact_sales") == CLEAN_LINES
+    assert value("SELECT sum(line_revenue) FROM warehouse.fact_sales") == CLEAN_REVENUE
+    stored = database.rows(
+        "SELECT user_id, recency_days, frequency, monetary, r_score, f_score, m_score, segment FROM warehouse.rfm_analysis"
+        " JOIN warehouse.dim_customers USING (customer_key) WHERE analysis_date = '2010-12-31'"
+    )
+    orders = database.rows(
+        "SELECT user_id, transaction_id, (event_time AT TIME ZONE 'UTC')::date, sum(quantity * price)"
+        " FROM globalmart.transaction_items GROUP BY 1, 2, 3"
+    )
+    expected = rfm(orders, datetime.date(2010, 12, 31))
+    assert len(expected) > 800
+    assert sorted(stored) == sorted(expected)
+    assert len({row[-1] for row in expected}) >= 6, "too few segments to tell anything"
+
+
+def rfm(orders, day):
+    """[(user, recency, frequency, monetary, r, f, m, segment)], from the specification alone."""
+    last, count, revenue = {}, collections.Counter(), collections.Counter()
+    for user, _, date, total in orders:
+        last[user] = max(last.get(user, date), date)
+        count[user] += 1
+        revenue[user] += total
+    customers = {user: ((day - last[user]).days, count[user], revenue[user]) for user in last}
+    cuts = [cut_points([values[column] for values in customers.values()]) for column in range(3)]
+    rows = []
+    for user, values in customers.items():
+        below = [sum(cut < value for cut in cuts[n]) for n, value in enumerate(values)]
+        r, f, m = 5 - below[0], 1 + below[1], 1 + below[2]
+        rows.append((user, *values, r, f, m, segment(r, f, m)))
+    return rows
+
+
+def cut_points(values):
+    """At .2 .4 .6 .8, interpolated linearly between neighbours, exactly."""
+    values = sorted(Decimal(value) for value in values)
+    points = []
+    for fifth in range(1, 5):
+        whole, rest = divmod(fifth * (len(values) - 1), 5)
+        step = values[min(whole + 1, len(values) - 1)] - values[whole]
+        points.append(values[whole] + step * rest / 5)
+    return points
+
+
+def segment(r, f, m):
+    rules = {
+        "Champions": min(r, f, m) >= 4,
+        "Loyal Customers": f >= 4 and r >= 3,
+        "Big Spenders": m >= 4 and r >= 3,
+        "Promising": r >= 4 and f <= 2,
+        "At Risk": r <= 2 and (f >= 3 or m >= 3),
+        "Lost": r <= 2,
+    }
+    return next((name for name, fits in rules.items() if fits), "Regular")

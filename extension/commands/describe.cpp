@@ -143,3 +143,8 @@ GLOBALMART_FUNCTION(globalmart_exclude_folds) {
   store::exclude_folds(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_INT32(1));
   PG_RETURN_VOID();
 }
+
+// fold_lock_number(domain)
+GLOBALMART_FUNCTION(globalmart_fold_lock_number) {
+  PG_RETURN_OID(store::fold_lock_number(text_to_cstring(PG_GETARG_TEXT_PP(0))));
+}

@@ -19,14 +19,46 @@ END
 $$;
 COMMENT ON FUNCTION globalmart.set_detector_query(text, text) IS 'Records the query of a detector and the statement that it runs as';
 
+CREATE FUNCTION globalmart.make_detector(name text, query text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  description globalmart.detector_description := globalmart.describe_detector(query);
+  source globalmart.streams;
+  keys text[];
+BEGIN
+  SELECT s.* INTO source FROM globalmart.streams AS s WHERE s.relation = description.relation;
+  -- A row is detected once: its identity is the key, where the detector keeps it.
+  keys := ARRAY[source.id_column::text];
+  IF source.line_column IS NOT NULL THEN
+    keys := keys || source.line_column::text;
+  END IF;
+  IF NOT keys <@ description.column_names THEN
+    keys := '{}';
+  END IF;
+  PERFORM globalmart.create_rollup_table(make_detector.name, description.column_names, description.column_types,
+    keys, true, description.not_null_columns);
+  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_detector.name, 'Detector, rows appended as they come: ' || query);
+  INSERT INTO globalmart.rollup_catalog (name, kind, domain, query)
+  VALUES (make_detector.name, 'detector', source.domain, make_detector.query);
+  PERFORM globalmart.set_detector_query(make_detector.name, make_detector.query);
+  IF source.time_column::text = ANY (description.not_null_columns) AND source.id_column::text = ANY (description.not_null_columns) THEN
+    -- Rollups may read what was detected.
+    PERFORM globalmart.make_stream(make_detector.name, pg_catalog.format('globalmart.%I', make_detector.name)::regclass,
+      source.domain, NULL, source.time_column, source.id_column,
+      CASE WHEN source.line_column::text = ANY (description.not_null_columns) THEN source.line_column END);
+  END IF;
+  PERFORM globalmart.definitions_changed(source.domain);
+END
+$$;
+COMMENT ON FUNCTION globalmart.make_detector(text, text) IS 'What create_detector does once no fold is under way';
+
 CREATE FUNCTION globalmart.create_detector(name text, query text, if_not_exists boolean DEFAULT false)
 RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   description globalmart.detector_description;
-  source globalmart.streams;
-  keys text[];
 BEGIN
   PERFORM globalmart.require_owner();
   PERFORM globalmart.require_name(create_detector.name);
@@ -39,29 +71,8 @@ BEGIN
       HINT = 'Use globalmart.alter_rollup to change it, or if_not_exists => true.';
   END IF;
   description := globalmart.describe_detector(query);
-  SELECT s.* INTO source FROM globalmart.streams AS s WHERE s.relation = description.relation;
-  PERFORM globalmart.exclude_folds(source.domain, 10000);
-  -- A row is detected once: its identity is the key, where the detector keeps it.
-  keys := ARRAY[source.id_column::text];
-  IF source.line_column IS NOT NULL THEN
-    keys := keys || source.line_column::text;
-  END IF;
-  IF NOT keys <@ description.column_names THEN
-    keys := '{}';
-  END IF;
-  PERFORM globalmart.create_rollup_table(create_detector.name, description.column_names, description.column_types,
-    keys, true, description.not_null_columns);
-  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', create_detector.name, 'Detector, rows appended as they come: ' || query);
-  INSERT INTO globalmart.rollup_catalog (name, kind, domain, query)
-  VALUES (create_detector.name, 'detector', source.domain, create_detector.query);
-  PERFORM globalmart.set_detector_query(create_detector.name, create_detector.query);
-  IF source.time_column::text = ANY (description.not_null_columns) AND source.id_column::text = ANY (description.not_null_columns) THEN
-    -- Rollups may read what was detected.
-    PERFORM globalmart.create_stream(create_detector.name, pg_catalog.format('globalmart.%I', create_detector.name)::regclass,
-      source.domain, NULL, source.time_column, source.id_column,
-      CASE WHEN source.line_column::text = ANY (description.not_null_columns) THEN source.line_column END);
-  END IF;
-  PERFORM globalmart.definitions_changed(source.domain);
+  PERFORM globalmart.change_definitions(globalmart.domain_of_relations(ARRAY[description.relation]),
+    pg_catalog.format('SELECT globalmart.make_detector(%L, %L)', create_detector.name, create_detector.query));
 END
 $$;
 COMMENT ON FUNCTION globalmart.create_detector(text, text, boolean) IS

@@ -70,6 +70,11 @@ RETURNS void LANGUAGE C VOLATILE STRICT AS 'MODULE_PATHNAME', 'globalmart_exclud
 COMMENT ON FUNCTION globalmart.exclude_folds(text, int) IS
   'Keeps folds of a domain out until the end of the transaction, for a change of definitions; 55P03 when writers do not end in time';
 
+CREATE FUNCTION globalmart.fold_lock_number(domain text)
+RETURNS oid LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'globalmart_fold_lock_number';
+COMMENT ON FUNCTION globalmart.fold_lock_number(text) IS
+  'The objid in pg_locks of the lock that folds of a domain hold';
+
 CREATE FUNCTION globalmart.fold_rows() RETURNS trigger
 LANGUAGE C SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'globalmart_fold_rows';

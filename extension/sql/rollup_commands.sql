@@ -53,6 +53,44 @@ END
 $$;
 COMMENT ON FUNCTION globalmart.require_rollup(text, text) IS 'The catalogue''s row of a rollup, or an error that says where to look';
 
+CREATE FUNCTION globalmart.rollup_relations(name text) RETURNS regclass[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT array_agg(c.oid::regclass)
+  FROM pg_class AS c
+  WHERE c.relnamespace = 'globalmart'::regnamespace AND c.relname IN ($1, $1 || '_live')
+$$;
+COMMENT ON FUNCTION globalmart.rollup_relations(text) IS 'The table of a rollup or detector, and its _live view';
+
+CREATE FUNCTION globalmart.make_rollup(
+  name text, query text, lateness interval, idle_timeout interval, watermark_policy text)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  description globalmart.rollup_description := globalmart.describe_rollup(query);
+  domain text := globalmart.domain_of_relations(description.relations);
+  seen timestamptz := globalmart.greatest_event_time(domain);
+  live_from timestamptz := '-infinity';
+BEGIN
+  IF seen IS NOT NULL THEN
+    live_from := globalmart.next_boundary(seen, description.window_kind, description.width, description.slide, description.window_offset);
+  END IF;
+  PERFORM globalmart.create_rollup_table(make_rollup.name, description.column_names, description.column_types,
+    description.key_columns, description.keys_not_null, ARRAY['window_start', 'window_end']);
+  EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.window_start IS %L', make_rollup.name, 'Start of the window (UTC), inclusive');
+  EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.window_end IS %L', make_rollup.name, 'End of the window (UTC), exclusive');
+  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_rollup.name, 'Rollup, rows appended as windows close: ' || query);
+  INSERT INTO globalmart.rollup_catalog (name, kind, domain, query, lateness, idle_timeout, watermark_policy)
+  VALUES (make_rollup.name, 'rollup', domain, make_rollup.query, make_rollup.lateness,
+          make_rollup.idle_timeout, make_rollup.watermark_policy);
+  PERFORM globalmart.add_version(make_rollup.name, domain, query, live_from);
+  PERFORM globalmart.create_live_view(make_rollup.name);
+  PERFORM globalmart.definitions_changed(domain);
+END
+$$;
+COMMENT ON FUNCTION globalmart.make_rollup(text, text, interval, interval, text) IS
+  'What create_rollup does once no fold is under way';
+
 CREATE FUNCTION globalmart.create_rollup(
   name text, query text, lateness interval DEFAULT '1 minute', idle_timeout interval DEFAULT '1 minute',
   watermark_policy text DEFAULT 'min', if_not_exists boolean DEFAULT false)
@@ -62,8 +100,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   description globalmart.rollup_description;
   domain text;
-  seen timestamptz;
-  live_from timestamptz := '-infinity';
 BEGIN
   PERFORM globalmart.require_owner();
   PERFORM globalmart.require_name(create_rollup.name);
@@ -85,26 +121,80 @@ BEGIN
       HINT = 'Choose another name: the engine appends created_at to the table, and state to its _live view.';
   END IF;
   domain := globalmart.domain_of_relations(description.relations);
-  PERFORM globalmart.exclude_folds(domain, 10000);
-  seen := globalmart.greatest_event_time(domain);
-  IF seen IS NOT NULL THEN
-    live_from := globalmart.next_boundary(seen, description.window_kind, description.width, description.slide, description.window_offset);
-  END IF;
-  PERFORM globalmart.create_rollup_table(create_rollup.name, description.column_names, description.column_types,
-    description.key_columns, description.keys_not_null, ARRAY['window_start', 'window_end']);
-  EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.window_start IS %L', create_rollup.name, 'Start of the window (UTC), inclusive');
-  EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.window_end IS %L', create_rollup.name, 'End of the window (UTC), exclusive');
-  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', create_rollup.name, 'Rollup, rows appended as windows close: ' || query);
-  INSERT INTO globalmart.rollup_catalog (name, kind, domain, query, lateness, idle_timeout, watermark_policy)
-  VALUES (create_rollup.name, 'rollup', domain, create_rollup.query, create_rollup.lateness,
-          create_rollup.idle_timeout, create_rollup.watermark_policy);
-  PERFORM globalmart.add_version(create_rollup.name, domain, query, live_from);
-  PERFORM globalmart.create_live_view(create_rollup.name);
-  PERFORM globalmart.definitions_changed(domain);
+  PERFORM globalmart.change_definitions(domain, pg_catalog.format('SELECT globalmart.make_rollup(%L, %L, %L, %L, %L)',
+    create_rollup.name, create_rollup.query, create_rollup.lateness, create_rollup.idle_timeout, create_rollup.watermark_policy));
 END
 $$;
 COMMENT ON FUNCTION globalmart.create_rollup(text, text, interval, interval, text, boolean) IS
   'Makes a table globalmart.NAME that is kept up to date from a stream: query is SELECT ... FROM stream, globalmart.tumble(event_time, width) ... GROUP BY window_start, window_end, keys. lateness: how much later than its neighbours an event may come; idle_timeout: after which a silent partition no longer holds the watermark; watermark_policy: min or max over partitions. Windows that begin after the newest event are live, older ones are for backfill_rollup';
+
+CREATE FUNCTION globalmart.change_rollup(
+  name text, query text, lateness interval, idle_timeout interval, watermark_policy text)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  rollup globalmart.rollup_catalog := globalmart.require_rollup(change_rollup.name);
+  description globalmart.rollup_description;
+  detector globalmart.detector_description;
+  boundary timestamptz;
+BEGIN
+  lateness := COALESCE(change_rollup.lateness, rollup.lateness);
+  idle_timeout := COALESCE(change_rollup.idle_timeout, rollup.idle_timeout);
+  watermark_policy := COALESCE(change_rollup.watermark_policy, rollup.watermark_policy);
+  PERFORM globalmart.require_settings(lateness, idle_timeout, watermark_policy);
+  UPDATE globalmart.rollup_catalog AS c
+  SET lateness = change_rollup.lateness, idle_timeout = change_rollup.idle_timeout,
+      watermark_policy = change_rollup.watermark_policy
+  WHERE c.name = change_rollup.name;
+  IF change_rollup.query IS NOT NULL AND rollup.kind = 'detector' THEN
+    detector := globalmart.describe_detector(change_rollup.query);
+    PERFORM globalmart.require_same_columns(change_rollup.name, detector.column_names, detector.column_types);
+    IF globalmart.domain_of_relations(ARRAY[detector.relation]) <> rollup.domain THEN
+      RAISE feature_not_supported USING
+        MESSAGE = pg_catalog.format('detector "%s" cannot move to a stream with another watermark', change_rollup.name),
+        HINT = 'Make another detector for that stream.';
+    END IF;
+    PERFORM globalmart.set_detector_query(change_rollup.name, change_rollup.query);
+    UPDATE globalmart.rollup_catalog AS c SET query = change_rollup.query WHERE c.name = change_rollup.name;
+  ELSIF change_rollup.query IS NOT NULL THEN
+    description := globalmart.describe_rollup(change_rollup.query);
+    PERFORM globalmart.require_same_columns(change_rollup.name, description.column_names, description.column_types);
+    IF globalmart.domain_of_relations(description.relations) <> rollup.domain THEN
+      RAISE feature_not_supported USING
+        MESSAGE = pg_catalog.format('rollup "%s" cannot move to streams with another watermark', change_rollup.name);
+    END IF;
+    IF rollup.state = 'failed' AND globalmart.mend_versions(change_rollup.name, change_rollup.query) THEN
+      RAISE NOTICE 'the windows of rollup "%" that wait will be closed by the new query', change_rollup.name
+        USING HINT = pg_catalog.format('SELECT globalmart.resume_rollup(%L) lets it go on.', change_rollup.name);
+      PERFORM globalmart.create_live_view(change_rollup.name);
+      PERFORM globalmart.definitions_changed(rollup.domain);
+      RETURN;
+    END IF;
+    -- The first window of the new shape that no event has touched, and not before the old version began.
+    SELECT pg_catalog.max(t) INTO boundary FROM (
+      SELECT globalmart.greatest_event_time(rollup.domain)
+      UNION ALL SELECT v.live_from FROM globalmart.rollup_versions AS v WHERE v.rollup = change_rollup.name
+      UNION ALL SELECT p.closed_until FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS p USING (version_id)
+                WHERE v.rollup = change_rollup.name) AS times(t);
+    IF boundary = '-infinity' THEN
+      -- Nothing was ever folded: the new definition simply takes the old one's place.
+      PERFORM globalmart.delete_versions(change_rollup.name);
+    ELSE
+      boundary := globalmart.common_boundary(change_rollup.name, description,
+        globalmart.next_boundary(boundary, description.window_kind, description.width, description.slide, description.window_offset));
+      UPDATE globalmart.rollup_versions AS v SET live_until = boundary
+      WHERE v.rollup = change_rollup.name AND v.live_until = 'infinity';
+    END IF;
+    PERFORM globalmart.add_version(change_rollup.name, rollup.domain, change_rollup.query, boundary);
+    UPDATE globalmart.rollup_catalog AS c SET query = change_rollup.query WHERE c.name = change_rollup.name;
+    PERFORM globalmart.create_live_view(change_rollup.name);
+  END IF;
+  PERFORM globalmart.definitions_changed(rollup.domain);
+END
+$$;
+COMMENT ON FUNCTION globalmart.change_rollup(text, text, interval, interval, text) IS
+  'What alter_rollup does once no fold is under way';
 
 CREATE FUNCTION globalmart.alter_rollup(
   name text, query text DEFAULT NULL, lateness interval DEFAULT NULL, idle_timeout interval DEFAULT NULL,
@@ -114,69 +204,39 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   rollup globalmart.rollup_catalog;
-  description globalmart.rollup_description;
-  detector globalmart.detector_description;
-  boundary timestamptz;
 BEGIN
   PERFORM globalmart.require_owner();
   rollup := globalmart.require_rollup(alter_rollup.name);
-  PERFORM globalmart.exclude_folds(rollup.domain, 10000);
-  lateness := COALESCE(alter_rollup.lateness, rollup.lateness);
-  idle_timeout := COALESCE(alter_rollup.idle_timeout, rollup.idle_timeout);
-  watermark_policy := COALESCE(alter_rollup.watermark_policy, rollup.watermark_policy);
-  PERFORM globalmart.require_settings(lateness, idle_timeout, watermark_policy);
-  UPDATE globalmart.rollup_catalog AS c
-  SET lateness = alter_rollup.lateness, idle_timeout = alter_rollup.idle_timeout,
-      watermark_policy = alter_rollup.watermark_policy
-  WHERE c.name = alter_rollup.name;
-  IF alter_rollup.query IS NOT NULL AND rollup.kind = 'detector' THEN
-    detector := globalmart.describe_detector(alter_rollup.query);
-    PERFORM globalmart.require_same_columns(alter_rollup.name, detector.column_names, detector.column_types);
-    IF globalmart.domain_of_relations(ARRAY[detector.relation]) <> rollup.domain THEN
-      RAISE feature_not_supported USING
-        MESSAGE = pg_catalog.format('detector "%s" cannot move to a stream with another watermark', alter_rollup.name),
-        HINT = 'Make another detector for that stream.';
-    END IF;
-    PERFORM globalmart.set_detector_query(alter_rollup.name, alter_rollup.query);
-    UPDATE globalmart.rollup_catalog AS c SET query = alter_rollup.query WHERE c.name = alter_rollup.name;
-  ELSIF alter_rollup.query IS NOT NULL THEN
-    description := globalmart.describe_rollup(alter_rollup.query);
-    PERFORM globalmart.require_same_columns(alter_rollup.name, description.column_names, description.column_types);
-    IF globalmart.domain_of_relations(description.relations) <> rollup.domain THEN
-      RAISE feature_not_supported USING
-        MESSAGE = pg_catalog.format('rollup "%s" cannot move to streams with another watermark', alter_rollup.name);
-    END IF;
-    IF rollup.state = 'failed' AND globalmart.mend_versions(alter_rollup.name, alter_rollup.query) THEN
-      RAISE NOTICE 'the windows of rollup "%" that wait will be closed by the new query', alter_rollup.name
-        USING HINT = pg_catalog.format('SELECT globalmart.resume_rollup(%L) lets it go on.', alter_rollup.name);
-      PERFORM globalmart.create_live_view(alter_rollup.name);
-      PERFORM globalmart.definitions_changed(rollup.domain);
-      RETURN;
-    END IF;
-    -- The first window of the new shape that no event has touched, and not before the old version began.
-    SELECT pg_catalog.max(t) INTO boundary FROM (
-      SELECT globalmart.greatest_event_time(rollup.domain)
-      UNION ALL SELECT v.live_from FROM globalmart.rollup_versions AS v WHERE v.rollup = alter_rollup.name
-      UNION ALL SELECT p.closed_until FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS p USING (version_id)
-                WHERE v.rollup = alter_rollup.name) AS times(t);
-    IF boundary = '-infinity' THEN
-      -- Nothing was ever folded: the new definition simply takes the old one's place.
-      PERFORM globalmart.delete_versions(alter_rollup.name);
-    ELSE
-      boundary := globalmart.common_boundary(alter_rollup.name, description,
-        globalmart.next_boundary(boundary, description.window_kind, description.width, description.slide, description.window_offset));
-      UPDATE globalmart.rollup_versions AS v SET live_until = boundary
-      WHERE v.rollup = alter_rollup.name AND v.live_until = 'infinity';
-    END IF;
-    PERFORM globalmart.add_version(alter_rollup.name, rollup.domain, alter_rollup.query, boundary);
-    UPDATE globalmart.rollup_catalog AS c SET query = alter_rollup.query WHERE c.name = alter_rollup.name;
-    PERFORM globalmart.create_live_view(alter_rollup.name);
-  END IF;
-  PERFORM globalmart.definitions_changed(rollup.domain);
+  PERFORM globalmart.change_definitions(rollup.domain, pg_catalog.format('SELECT globalmart.change_rollup(%L, %L, %L, %L, %L)',
+    alter_rollup.name, alter_rollup.query, alter_rollup.lateness, alter_rollup.idle_timeout, alter_rollup.watermark_policy),
+    globalmart.rollup_relations(alter_rollup.name));
 END
 $$;
 COMMENT ON FUNCTION globalmart.alter_rollup(text, text, interval, interval, text) IS
   'Changes a rollup or detector; what is NULL stays. Lateness, idle_timeout and watermark_policy hold from now on; a new query (other thresholds, another width, the same columns) from the first window that begins after the newest event. In state failed a query with the same source, windows, keys and aggregates takes the place of the one that failed: the windows that wait are closed by it after resume_rollup';
+
+CREATE FUNCTION globalmart.remove_rollup(name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  rollup globalmart.rollup_catalog := globalmart.require_rollup(remove_rollup.name);
+BEGIN
+  IF rollup.kind = 'rollup' THEN
+    EXECUTE pg_catalog.format('DROP VIEW globalmart.%I', remove_rollup.name || '_live');
+  END IF;
+  EXECUTE pg_catalog.format('DROP TABLE globalmart.%I', remove_rollup.name);
+  DELETE FROM globalmart.streams AS s WHERE s.stream = remove_rollup.name AND rollup.kind = 'detector';
+  PERFORM globalmart.delete_versions(remove_rollup.name);
+  DELETE FROM globalmart.backfills AS b WHERE b.rollup = remove_rollup.name;
+  DELETE FROM globalmart.rollup_catalog AS c WHERE c.name = remove_rollup.name;
+  DELETE FROM globalmart.late_events AS l WHERE l.rollup = remove_rollup.name;
+  DELETE FROM globalmart.partly_late_events AS l WHERE l.rollup = remove_rollup.name;
+  DELETE FROM globalmart.partial_plans AS p
+  WHERE NOT EXISTS (SELECT FROM globalmart.rollup_versions AS v WHERE v.plan_id = p.plan_id);
+  PERFORM globalmart.definitions_changed(rollup.domain);
+END
+$$;
+COMMENT ON FUNCTION globalmart.remove_rollup(text) IS 'What drop_rollup does once no fold is under way';
 
 CREATE FUNCTION globalmart.drop_rollup(name text, if_exists boolean DEFAULT false) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -198,20 +258,8 @@ BEGIN
       MESSAGE = pg_catalog.format('rollups read the table of detector "%s"', drop_rollup.name),
       HINT = 'Drop these rollups first.';
   END IF;
-  PERFORM globalmart.exclude_folds(rollup.domain, 10000);
-  IF rollup.kind = 'rollup' THEN
-    EXECUTE pg_catalog.format('DROP VIEW globalmart.%I', drop_rollup.name || '_live');
-  END IF;
-  EXECUTE pg_catalog.format('DROP TABLE globalmart.%I', drop_rollup.name);
-  DELETE FROM globalmart.streams AS s WHERE s.stream = drop_rollup.name AND rollup.kind = 'detector';
-  PERFORM globalmart.delete_versions(drop_rollup.name);
-  DELETE FROM globalmart.backfills AS b WHERE b.rollup = drop_rollup.name;
-  DELETE FROM globalmart.rollup_catalog AS c WHERE c.name = drop_rollup.name;
-  DELETE FROM globalmart.late_events AS l WHERE l.rollup = drop_rollup.name;
-  DELETE FROM globalmart.partly_late_events AS l WHERE l.rollup = drop_rollup.name;
-  DELETE FROM globalmart.partial_plans AS p
-  WHERE NOT EXISTS (SELECT FROM globalmart.rollup_versions AS v WHERE v.plan_id = p.plan_id);
-  PERFORM globalmart.definitions_changed(rollup.domain);
+  PERFORM globalmart.change_definitions(rollup.domain, pg_catalog.format('SELECT globalmart.remove_rollup(%L)', drop_rollup.name),
+    globalmart.rollup_relations(drop_rollup.name));
 END
 $$;
 COMMENT ON FUNCTION globalmart.drop_rollup(text, boolean) IS
@@ -227,8 +275,7 @@ BEGIN
   rollup := globalmart.require_rollup(pause_rollup.name);
   UPDATE globalmart.rollup_catalog AS c SET state = 'paused' WHERE c.name = pause_rollup.name;
   IF rollup.kind = 'detector' THEN
-    PERFORM globalmart.exclude_folds(rollup.domain, 10000);
-    PERFORM globalmart.definitions_changed(rollup.domain);
+    PERFORM globalmart.change_definitions(rollup.domain, pg_catalog.format('SELECT globalmart.definitions_changed(%L)', rollup.domain));
   END IF;
 END
 $$;
@@ -245,8 +292,7 @@ BEGIN
   rollup := globalmart.require_rollup(resume_rollup.name);
   UPDATE globalmart.rollup_catalog AS c SET state = 'live', last_error = NULL WHERE c.name = resume_rollup.name;
   IF rollup.kind = 'detector' THEN
-    PERFORM globalmart.exclude_folds(rollup.domain, 10000);
-    PERFORM globalmart.definitions_changed(rollup.domain);
+    PERFORM globalmart.change_definitions(rollup.domain, pg_catalog.format('SELECT globalmart.definitions_changed(%L)', rollup.domain));
   END IF;
 END
 $$;

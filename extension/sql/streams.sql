@@ -105,6 +105,42 @@ $$;
 COMMENT ON FUNCTION globalmart.has_message_columns(regclass) IS
   'Whether a table has received_at timestamptz, kafka_partition int and kafka_offset bigint, all NOT NULL';
 
+CREATE FUNCTION globalmart.make_stream(
+  name text, relation regclass, domain text, topic text, time_column name, id_column name, line_column name)
+RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+  has_offsets boolean := globalmart.has_message_columns(make_stream.relation);
+  part regclass;
+BEGIN
+  IF NOT pg_catalog.has_table_privilege('globalmart_owner', make_stream.relation, 'SELECT') THEN
+    -- The bridge asks for recent event ids with the owner's rights.
+    EXECUTE pg_catalog.format('GRANT SELECT ON %s TO globalmart_owner', make_stream.relation);
+  END IF;
+  INSERT INTO globalmart.streams AS s (stream, domain, topic, relation, time_column, id_column, line_column, has_offsets)
+  VALUES (make_stream.name, make_stream.domain, make_stream.topic, make_stream.relation,
+          make_stream.time_column, make_stream.id_column, make_stream.line_column, has_offsets)
+  ON CONFLICT (stream) DO UPDATE SET relation = EXCLUDED.relation;
+  -- The statement trigger of the table that a statement names is the one that fires, so the root and
+  -- every leaf have it.
+  FOR part IN
+    SELECT t.relid FROM pg_catalog.pg_partition_tree(make_stream.relation) AS t
+    UNION SELECT make_stream.relation
+  LOOP
+    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = part
+                   AND g.tgfoid = 'globalmart.fold_rows()'::pg_catalog.regprocedure) THEN
+      EXECUTE pg_catalog.format(
+        'CREATE TRIGGER fold_rows AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
+        'FOR EACH STATEMENT EXECUTE FUNCTION globalmart.fold_rows(%L)', part, make_stream.name);
+    END IF;
+  END LOOP;
+  PERFORM globalmart.definitions_changed(make_stream.domain);
+END
+$$;
+COMMENT ON FUNCTION globalmart.make_stream(text, regclass, text, text, name, name, name) IS
+  'What create_stream does once no fold is under way';
+
 CREATE FUNCTION globalmart.create_stream(
   name text, relation regclass, domain text, topic text, time_column name, id_column name,
   line_column name DEFAULT NULL)
@@ -113,7 +149,6 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   has_offsets boolean := globalmart.has_message_columns(create_stream.relation);
-  part regclass;
 BEGIN
   PERFORM globalmart.require_owner();
   -- Rows are folded with the rights of globalmart_owner: what it may not see, every insert would fail at.
@@ -144,29 +179,10 @@ BEGIN
       DETAIL = 'Without them its rows could not move the watermark, and no window would close.',
       HINT = pg_catalog.format('SELECT globalmart.add_message_columns(%L)', create_stream.relation);
   END IF;
-  IF NOT pg_catalog.has_table_privilege('globalmart_owner', create_stream.relation, 'SELECT') THEN
-    -- The bridge asks for recent event ids with the owner's rights.
-    EXECUTE pg_catalog.format('GRANT SELECT ON %s TO globalmart_owner', create_stream.relation);
-  END IF;
-  PERFORM globalmart.exclude_folds(create_stream.domain, 10000);
-  INSERT INTO globalmart.streams AS s (stream, domain, topic, relation, time_column, id_column, line_column, has_offsets)
-  VALUES (create_stream.name, create_stream.domain, create_stream.topic, create_stream.relation,
-          create_stream.time_column, create_stream.id_column, create_stream.line_column, has_offsets)
-  ON CONFLICT (stream) DO UPDATE SET relation = EXCLUDED.relation;
-  -- The statement trigger of the table that a statement names is the one that fires, so the root and
-  -- every leaf have it.
-  FOR part IN
-    SELECT t.relid FROM pg_catalog.pg_partition_tree(create_stream.relation) AS t
-    UNION SELECT create_stream.relation
-  LOOP
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = part
-                   AND g.tgfoid = 'globalmart.fold_rows()'::pg_catalog.regprocedure) THEN
-      EXECUTE pg_catalog.format(
-        'CREATE TRIGGER fold_rows AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
-        'FOR EACH STATEMENT EXECUTE FUNCTION globalmart.fold_rows(%L)', part, create_stream.name);
-    END IF;
-  END LOOP;
-  PERFORM globalmart.definitions_changed(create_stream.domain);
+  PERFORM globalmart.change_definitions(create_stream.domain,
+    pg_catalog.format('SELECT globalmart.make_stream(%L, %L, %L, %L, %L, %L, %L)', create_stream.name, create_stream.relation,
+      create_stream.domain, create_stream.topic, create_stream.time_column, create_stream.id_column, create_stream.line_column),
+    ARRAY(SELECT t.relid FROM pg_catalog.pg_partition_tree(create_stream.relation) AS t UNION SELECT create_stream.relation), readers => false);
 END
 $$;
 COMMENT ON FUNCTION globalmart.create_stream(text, regclass, text, text, name, name, name) IS

@@ -1,16 +1,17 @@
 #include "store/fold_lock.hpp"
 
-#include <algorithm>
-
 #include "core/hash.hpp"
 #include "store/catalog.hpp"
 
 namespace globalmart::store {
 
+uint32_t fold_lock_number(const char* domain) {
+  return static_cast<uint32_t>(hash_bytes(domain, strlen(domain)));
+}
+
 LOCKTAG fold_tag(const char* domain) {
   LOCKTAG tag;
-  const auto number = static_cast<uint32_t>(hash_bytes(domain, strlen(domain)));
-  SET_LOCKTAG_OBJECT(tag, MyDatabaseId, table_oid("domains"), number, 0);
+  SET_LOCKTAG_OBJECT(tag, MyDatabaseId, table_oid("domains"), fold_lock_number(domain), 0);
   return tag;
 }
 
@@ -61,8 +62,6 @@ void wait_for_folds(const char* domain) {
 
 void exclude_folds(const char* domain, int patience) {
   const LOCKTAG tag = fold_tag(domain);
-  // Who asked for less patience with locks means this one, too.
-  if (LockTimeout > 0) patience = std::min(patience, LockTimeout);
   for (int waited = 0;; waited += 5) {
     if (LockAcquire(&tag, ShareRowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL) return;
     if (waited >= patience) break;

@@ -7,6 +7,9 @@
 
 namespace globalmart::store {
 
+// The part of the tag that tells domains apart: pg_locks shows it as objid.
+uint32_t fold_lock_number(const char* domain);
+
 LOCKTAG fold_tag(const char* domain);
 
 // Shared, to the end of the transaction; never waits behind a closer. True when an earlier fold of

@@ -105,7 +105,7 @@ format: ## clang-format on all C++
 	    generator/*.hpp test/*/*.cpp test/*/*.hpp bench/*.cpp bench/*.hpp)
 lint: ## clang-format and clang-tidy on all C++, syntax of shell and Python
 	LINT_FLAGS="-std=gnu++20 -DNDEBUG -I. -Iextension -I$(shell $(PG_CONFIG) --includedir)" \
-	LINT_PG_FLAGS="-I$(shell $(PG_CONFIG) --includedir-server)" sh tools/lint
+	LINT_PG_FLAGS="-I$(shell $(PG_CONFIG) --includedir-server)" ./tools/lint
 clean: ## removes build/
 	rm -rf build
 help: ## this list

@@ -51,7 +51,7 @@ class KafkaTransport final : public Transport {
   uint64_t in_flight() const override { return sent_ - deliveries_.delivered - deliveries_.failed; }
 
  private:
-  void make_topics(const Destination& destination, std::vector<std::string> missing);
+  void make_topics(const Destination& destination, const std::vector<std::string>& missing);
   std::vector<std::string> missing_topics(const std::vector<std::string>& wanted);
   void wait_for_topics(const std::vector<std::string>& wanted);
 
@@ -124,7 +124,8 @@ std::vector<std::string> KafkaTransport::missing_topics(const std::vector<std::s
   return missing;
 }
 
-void KafkaTransport::make_topics(const Destination& destination, std::vector<std::string> missing) {
+void KafkaTransport::make_topics(const Destination& destination,
+                                 const std::vector<std::string>& missing) {
   if (missing.empty()) return;
   std::vector<NewTopic> topics;
   std::vector<rd_kafka_NewTopic_t*> pointers;

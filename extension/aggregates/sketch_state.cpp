@@ -58,11 +58,10 @@ DistinctSketch read_sketch(std::string_view bytes, int sqlstate) {
   auto sketch = DistinctSketch::parse(
       {reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}, backend_memory());
   if (!sketch)
-    throw pg::SqlError(
-        sqlstate, "invalid distinct_sketch",
-        "These " + std::to_string(bytes.size()) +
-            " bytes are not what this version of globalmart writes for any sketch.",
-        "Build sketches with globalmart.build_sketch(value), and copy them whole.");
+    throw pg::SqlError(sqlstate, "invalid distinct_sketch",
+                       "These " + std::to_string(bytes.size()) +
+                           " bytes are not what this version of globalmart writes for any sketch.",
+                       "Build sketches with globalmart.build_sketch(value), and copy them whole.");
   return std::move(*sketch);
 }
 

@@ -25,7 +25,7 @@ class ConfigTest : public testing::Test {
   ~ConfigTest() override { std::filesystem::remove_all(folder_); }
 
   std::string file(const std::string& text, mode_t mode = 0600) {
-    const std::string name = folder_ + "/" + std::to_string(++files_) + ".toml";
+    std::string name = folder_ + "/" + std::to_string(++files_) + ".toml";
     std::ofstream(name) << text;
     chmod(name.c_str(), mode);
     return name;

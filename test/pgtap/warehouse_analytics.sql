@@ -88,4 +88,28 @@ SELECT results_eq($$SELECT first_order_at, orders, total_revenue, avg_order_valu
   $$VALUES (timestamptz '2026-02-12 12:00+00', 4::bigint, 14.00, 3.50)$$, 'customer_lifetime_value');
 SELECT pg_temp.buy(500, '2026-03-01 12:00+00', 'USER_1', 'PROD_1', 9000, 60);
 SELECT results_eq('SELECT date_key, country, anomaly_type, anomalies FROM warehouse.anomaly_history', $$VALUES (20260301, 'UK', 'high_quantity', 1::bigint)$$, 'anomaly_history');
+
+-- The forecast: a week's pattern with a trend is seen; short and sparse histories have none.
+SELECT globalmart.set_setting('rfm_span', '1 day');
+INSERT INTO globalmart.transaction_items (event_time, transaction_id, line_no, quantity, product_id, price, user_id, total_amount, payment_method, country)
+SELECT timestamptz '2026-03-10 12:00+00' + d * interval '1 day', gen_random_uuid(), 1,
+       CASE p WHEN 1 THEN 10 + d + 5 * (d % 7) ELSE 3 END, 'PROD_10' || p, 1, 'USER_1', 0, 'PayPal', 'UK'
+FROM generate_series(0, 27) AS d, generate_series(1, 4) AS p
+WHERE p = 1 OR p = 2 AND d >= 10 OR p = 3 AND d % 3 = 0 OR p = 4 AND d % 2 = 0;
+SET globalmart.now = '2026-04-07 02:00:00+00';
+CALL globalmart.run_etl();
+SELECT results_eq($$SELECT product_id, count(*), min(forecast_date), max(forecast_date), max(analysis_date) FROM warehouse.demand_forecast JOIN warehouse.dim_products USING (product_key) GROUP BY 1 ORDER BY 1$$,
+  $$VALUES ('PROD_101', 7::bigint, date '2026-04-07', date '2026-04-13', date '2026-04-06'), ('PROD_104', 7, '2026-04-07', '2026-04-13', '2026-04-06')$$,
+  'a forecast of a week for what was sold often enough, for three weeks or more');
+SELECT results_eq($$SELECT round(units_forecast::numeric, 6) FROM warehouse.demand_forecast JOIN warehouse.dim_products USING (product_key) WHERE product_id = 'PROD_101' ORDER BY forecast_date$$,
+  $$SELECT (10 + d + 5 * (d % 7))::numeric(10,6) FROM generate_series(28, 34) AS d$$, 'trend and week are seen');
+SELECT results_eq($$SELECT round(mean_error::numeric, 6), naive_error, round(error_ratio::numeric, 6) FROM warehouse.demand_forecast JOIN warehouse.dim_products USING (product_key) WHERE product_id = 'PROD_101' LIMIT 1$$,
+  'VALUES (0.000000, 7::float8, 0.000000)', 'the error is that of a week it had not seen, beside the naive forecast''s');
+SELECT ok((SELECT min(units_forecast) >= 0 FROM warehouse.demand_forecast), 'never less than nothing');
+SELECT throws_ok($$SELECT globalmart.forecast_holt_winters('{1,2,NULL}')$$, '22004', NULL, 'a history has no NULL');
+SELECT throws_ok($$SELECT globalmart.forecast_holt_winters('{1,2,NaN}')$$, '22023', NULL, 'and is finite');
+SELECT throws_ok($$SELECT globalmart.forecast_holt_winters('{{1,2},{3,4}}')$$, '2202E', NULL, 'of one dimension');
+SELECT throws_ok($$SELECT globalmart.forecast_holt_winters('{1,2}', 1)$$, '22023', NULL, 'a season has two steps or more');
+SELECT throws_ok($$SELECT globalmart.forecast_holt_winters('{1,2}', 7, 0)$$, '22023', NULL, 'a horizon one or more');
+SELECT results_eq($$SELECT (f).forecast IS NULL, (f).mean_error IS NULL FROM (SELECT globalmart.forecast_holt_winters('{}') AS f) AS g$$, 'VALUES (true, true)', 'of nothing there is no forecast');
 SELECT * FROM finish();

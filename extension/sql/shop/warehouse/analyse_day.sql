@@ -105,3 +105,37 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.analyse_sales(date) IS 'Does daily_category_sales of a day anew; gives how many categories';
+
+CREATE OR REPLACE FUNCTION globalmart.analyse_forecast(analysis_date date) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
+#variable_conflict use_column
+DECLARE
+  ends timestamptz := (analyse_forecast.analysis_date + 1)::timestamp AT TIME ZONE 'UTC';
+  written bigint;
+BEGIN
+  DELETE FROM warehouse.demand_forecast AS f WHERE f.forecast_date > analyse_forecast.analysis_date;
+  WITH sold AS (
+    SELECT p.durable_key, a.analysis_date AS day, sum(a.units_sold)::float8 AS units
+    FROM warehouse.product_performance AS a JOIN warehouse.dim_products AS p USING (product_key)
+    WHERE a.analysis_date > analyse_forecast.analysis_date - 56 AND a.analysis_date <= analyse_forecast.analysis_date AND a.units_sold > 0
+    GROUP BY p.durable_key, a.analysis_date),
+  series AS (
+    -- From the first sale on, a day without one is 0.
+    SELECT k.durable_key, array_agg(coalesce(s.units, 0) ORDER BY d.day) AS history
+    FROM (SELECT s.durable_key, min(s.day) AS first_day FROM sold AS s GROUP BY s.durable_key HAVING count(*) >= 14) AS k
+    CROSS JOIN LATERAL generate_series(k.first_day::timestamp, analyse_forecast.analysis_date::timestamp, interval '1 day') AS d(day)
+    LEFT JOIN sold AS s ON s.durable_key = k.durable_key AND s.day = d.day::date
+    GROUP BY k.durable_key)
+  INSERT INTO warehouse.demand_forecast
+  SELECT analyse_forecast.analysis_date + u.step::int, p.product_key, analyse_forecast.analysis_date, greatest(u.units, 0), f.mean_error, f.naive_error,
+         f.mean_error / nullif(f.naive_error, 0)
+  FROM series AS s
+  CROSS JOIN LATERAL globalmart.forecast_holt_winters(s.history, 7, 7) AS f
+  CROSS JOIN LATERAL unnest(f.forecast) WITH ORDINALITY AS u(units, step)
+  JOIN warehouse.dim_products AS p ON p.durable_key = s.durable_key AND p.effective_from < ends AND p.effective_to >= ends
+  ORDER BY 1, 2;
+  GET DIAGNOSTICS written = ROW_COUNT;
+  RETURN written;
+END
+$$;
+COMMENT ON FUNCTION globalmart.analyse_forecast(date) IS 'Does demand_forecast anew for the week after a day; gives how many rows';

@@ -64,6 +64,25 @@ COMMENT ON COLUMN warehouse.product_performance.rank_in_category IS 'Rank by rev
 COMMENT ON COLUMN warehouse.product_performance.rank_overall IS 'Rank by revenue among all sold, equal revenue equal rank; NULL: not sold';
 COMMENT ON COLUMN warehouse.product_performance.tier IS 'A: the best sellers that bring the first 80 % of the revenue, B: up to 95 %, C: the rest, None: not sold. Equal revenue is in one tier, that of the first';
 
+CREATE TABLE IF NOT EXISTS warehouse.demand_forecast (
+  forecast_date  date NOT NULL,
+  product_key    bigint NOT NULL REFERENCES warehouse.dim_products,
+  analysis_date  date NOT NULL,
+  units_forecast double precision NOT NULL,
+  mean_error     double precision NOT NULL,
+  naive_error    double precision NOT NULL,
+  error_ratio    double precision,
+  PRIMARY KEY (forecast_date, product_key)
+);
+COMMENT ON TABLE warehouse.demand_forecast IS 'Units that will be sold, for each of seven days ahead, of products sold on 14 or more of the 56 days before: exponential smoothing with additive trend and weekly season (Holt and Winters), from daily units';
+COMMENT ON COLUMN warehouse.demand_forecast.forecast_date IS 'UTC day that is forecast; of days that are past, what was said of them last';
+COMMENT ON COLUMN warehouse.demand_forecast.product_key IS 'Product, in the version in force at the end of analysis_date';
+COMMENT ON COLUMN warehouse.demand_forecast.analysis_date IS 'Last day that the forecast knows';
+COMMENT ON COLUMN warehouse.demand_forecast.units_forecast IS 'Units, never less than 0';
+COMMENT ON COLUMN warehouse.demand_forecast.mean_error IS 'Mean absolute error on the last seven days known, forecast without them; units a day';
+COMMENT ON COLUMN warehouse.demand_forecast.naive_error IS 'The same of the naive forecast, which repeats the week before';
+COMMENT ON COLUMN warehouse.demand_forecast.error_ratio IS 'mean_error / naive_error: below 1 it is better than the naive forecast; NULL: the naive one had no error';
+
 -- All that is sold adds up over days: an order is at one time. So weeks, months and years are sums of days.
 CREATE TABLE IF NOT EXISTS warehouse.daily_category_sales (
   date_key      int NOT NULL REFERENCES warehouse.dim_date,

@@ -91,7 +91,8 @@ BEGIN
   IF step IS NULL THEN
     SELECT r.analysis_day INTO last_day FROM globalmart.etl_runs AS r WHERE r.run_id = begin_step.run_id;
     SELECT 'analyse ' || a.analysis, a.day INTO step, day FROM globalmart.etl_analyses AS a
-    WHERE a.done_at IS NULL AND a.day <= last_day ORDER BY a.day, a.analysis LIMIT 1;
+    WHERE a.done_at IS NULL AND a.day <= last_day
+    ORDER BY a.day, array_position('{sales,products,rfm,forecast}', a.analysis) LIMIT 1;
   END IF;
   IF step IS NULL THEN
     UPDATE globalmart.etl_runs AS r SET state = 'done', ended_at = globalmart.clock() WHERE r.run_id = begin_step.run_id;
@@ -148,12 +149,19 @@ BEGIN
       CROSS JOIN unnest('{sales,products,rfm}'::text[]) AS a(analysis)
       ORDER BY 1, 2
       ON CONFLICT DO NOTHING;
+      -- What looks ahead is done once, for the last day, when there is any day to look at.
+      DELETE FROM globalmart.etl_analyses AS a WHERE a.analysis = 'forecast';
+      INSERT INTO globalmart.etl_analyses (analysis, day)
+      SELECT 'forecast', r.analysis_day FROM globalmart.etl_runs AS r
+      WHERE r.run_id = do_step.run_id AND EXISTS (SELECT FROM globalmart.etl_analyses);
     WHEN 'analyse sales' THEN
       counts.rows_written := globalmart.analyse_sales(todo.day);
     WHEN 'analyse products' THEN
       counts.rows_written := globalmart.analyse_products(todo.day);
     WHEN 'analyse rfm' THEN
       counts.rows_written := globalmart.analyse_rfm(todo.day);
+    WHEN 'analyse forecast' THEN
+      counts.rows_written := globalmart.analyse_forecast(todo.day);
   END CASE;
   UPDATE globalmart.etl_analyses AS a SET done_at = globalmart.clock() WHERE 'analyse ' || a.analysis = todo.step AND a.day = todo.day;
   UPDATE globalmart.etl_steps AS s

@@ -96,14 +96,14 @@ COMMENT ON COLUMN globalmart.etl_load_days.day IS 'UTC day';
 COMMENT ON COLUMN globalmart.etl_load_days.loaded IS 'Whether its facts are in';
 
 CREATE TABLE IF NOT EXISTS globalmart.etl_analyses (
-  analysis text NOT NULL CHECK (analysis IN ('sales', 'products', 'rfm')),
+  analysis text NOT NULL CHECK (analysis IN ('sales', 'products', 'rfm', 'forecast')),
   day      date NOT NULL,
   done_at  timestamptz,
   PRIMARY KEY (analysis, day)
 );
 CREATE INDEX IF NOT EXISTS etl_analyses_to_do ON globalmart.etl_analyses (day) WHERE done_at IS NULL;
 COMMENT ON TABLE globalmart.etl_analyses IS 'Which analysis was done for which day, and which is to be done or done again';
-COMMENT ON COLUMN globalmart.etl_analyses.analysis IS 'sales (daily_category_sales), products (product_performance) or rfm (rfm_analysis)';
+COMMENT ON COLUMN globalmart.etl_analyses.analysis IS 'sales (daily_category_sales), products (product_performance), rfm (rfm_analysis) or forecast (demand_forecast; only of the last day)';
 COMMENT ON COLUMN globalmart.etl_analyses.day IS 'UTC day';
 COMMENT ON COLUMN globalmart.etl_analyses.done_at IS 'When it was done; NULL: to be done, because facts that it looks at are new';
 

@@ -21,7 +21,7 @@ BEGIN
   FOR d IN SELECT o.domain, o.generation FROM globalmart.domains AS o
            WHERE NOT o.draining AND o.retired_by IS NULL ORDER BY o.domain LOOP
     IF pg_table_size(format('globalmart.partial_log_%s_%s', d.domain, d.generation)::regclass) >= min_bytes THEN
-      UPDATE globalmart.domains AS o SET generation = 1 - d.generation, draining = true
+      UPDATE globalmart.domains AS o SET generation = 1 - d.generation, draining = true, switched_by = pg_current_xact_id()
       WHERE o.domain = d.domain AND NOT o.draining AND o.retired_by IS NULL AND o.generation = d.generation;
     END IF;
   END LOOP;
@@ -37,15 +37,26 @@ DECLARE
   p record;
   awaited record;
 BEGIN
+  -- With one snapshot for all of it, what those who are waited for have folded would not be copied.
+  PERFORM globalmart.require_read_committed('logs can only be drained');
   -- Another session may have exchanged a log since the caller waited. Who folds into the old log is waited for here,
   -- while nothing is locked; a log exchanged from now on is for the next time.
-  SELECT array_agg(o.domain) AS domains, array_agg(o.generation) AS generations INTO awaited
+  SELECT array_agg(o.domain) AS domains, array_agg(o.switched_by) AS switches INTO awaited
   FROM globalmart.domains AS o WHERE o.draining;
+  IF pg_current_xact_id_if_assigned() = ANY (awaited.switches) THEN
+    RAISE active_sql_transaction USING
+      MESSAGE = 'a log cannot be drained in the transaction that exchanged it',
+      DETAIL = 'Others fold into the old log until that is committed.',
+      HINT = 'CALL globalmart.compact_partials() outside of a transaction.';
+  END IF;
   PERFORM globalmart.wait_for_folds(u.domain) FROM unnest(awaited.domains) AS u(domain);
-  FOR d IN SELECT u.domain, u.generation FROM unnest(awaited.domains, awaited.generations) AS u(domain, generation) ORDER BY u.domain LOOP
+  FOR d IN SELECT u.domain, u.switched_by, o.generation
+           FROM unnest(awaited.domains, awaited.switches) AS u(domain, switched_by) JOIN globalmart.domains AS o USING (domain)
+           ORDER BY u.domain LOOP
     -- No publication while this runs, and none that is about to be merged: partials lose their stamps.
     PERFORM FROM globalmart.close_counter FOR UPDATE;
-    PERFORM FROM globalmart.domains AS o WHERE o.domain = d.domain AND o.draining AND o.generation = d.generation FOR UPDATE;
+    PERFORM FROM globalmart.domains AS o
+    WHERE o.domain = d.domain AND o.draining AND o.generation = d.generation AND o.switched_by IS NOT DISTINCT FROM d.switched_by FOR UPDATE;
     IF NOT FOUND OR EXISTS (SELECT FROM globalmart.rollup_progress AS g
                             JOIN globalmart.rollup_versions AS v USING (version_id)
                             JOIN globalmart.rollup_catalog AS c ON c.name = v.rollup
@@ -75,22 +86,32 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock
 DECLARE
   d record;
 BEGIN
-  FOR d IN SELECT o.domain, o.generation FROM globalmart.domains AS o
+  FOR d IN SELECT o.domain, o.generation, o.retired_by FROM globalmart.domains AS o
            WHERE o.retired_by IS NOT NULL
              -- TRUNCATE is not for snapshots that are older than the copy.
              AND globalmart.is_retired(o.retired_by)
            ORDER BY o.domain LOOP
-    BEGIN
-      EXECUTE format('TRUNCATE globalmart.partial_log_%s_%s', d.domain, 1 - d.generation);
-      UPDATE globalmart.domains AS o SET retired_by = NULL WHERE o.domain = d.domain;
-    EXCEPTION WHEN lock_not_available THEN
-      NULL;  -- a reader is on it: next time
-    END;
+    FOR attempt IN 1 .. 5 LOOP
+      BEGIN
+        -- Another session may have emptied it since this one looked, and folds append to it again.
+        PERFORM FROM globalmart.domains AS o
+        WHERE o.domain = d.domain AND o.generation = d.generation AND o.retired_by = d.retired_by FOR UPDATE NOWAIT;
+        EXIT WHEN NOT FOUND;
+        -- Never queued for: who comes after a queued lock waits for it, and a worker of pg_dump -j, which takes its
+        -- locks NOWAIT, gives up the whole dump.
+        EXECUTE format('LOCK TABLE globalmart.partial_log_%s_%s IN ACCESS EXCLUSIVE MODE NOWAIT', d.domain, 1 - d.generation);
+        EXECUTE format('TRUNCATE globalmart.partial_log_%s_%s', d.domain, 1 - d.generation);
+        UPDATE globalmart.domains AS o SET retired_by = NULL WHERE o.domain = d.domain;
+        EXIT;
+      EXCEPTION WHEN lock_not_available THEN
+        PERFORM pg_sleep(0.01);  -- a reader is on it: soon again, else next time
+      END;
+    END LOOP;
   END LOOP;
 END
 $$;
 COMMENT ON FUNCTION globalmart.truncate_logs() IS
-  'Empties logs whose partials are all merged or copied, once no snapshot is older; gives up after 50 ms where somebody reads';
+  'Empties logs whose partials are all merged or copied, once no snapshot is older; gives up after some tries where somebody reads, and never makes anybody wait behind it';
 
 CREATE PROCEDURE globalmart.compact_partials(min_bytes bigint DEFAULT 33554432)
 LANGUAGE plpgsql AS $$

@@ -18,6 +18,18 @@ END
 $$;
 COMMENT ON FUNCTION globalmart.require_owner() IS 'Raises unless the caller may change definitions, and in READ COMMITTED';
 
+CREATE FUNCTION globalmart.require_read_committed(what text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF pg_catalog.current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE invalid_transaction_state USING
+      MESSAGE = what || ' in a READ COMMITTED transaction',
+      HINT = 'It must see what others have committed meanwhile. Where the database or the role has another default: SET default_transaction_isolation = ''read committed''.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_read_committed(text) IS 'Raises SQLSTATE 25000 in any other isolation level; what: the beginning of the message';
+
 CREATE FUNCTION globalmart.definitions_changed(domain text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
   -- Numbers never come again, not after a rollback, nor for an extension that is made anew: a backend may have

@@ -8,7 +8,7 @@ SCHEMAS = "('globalmart', 'app')"
 
 # Of two databases that were fed the same: where partials lie, and how long closing took, may differ.
 PHYSICAL = {
-    "domains": {"generation", "draining", "retired_by", "definition_version"},
+    "domains": {"generation", "draining", "switched_by", "retired_by", "definition_version"},
     "rollup_progress": {"published_at", "merge_seconds", "published_seq"},
 }
 

@@ -198,13 +198,15 @@ bool Redriver::decode(const std::vector<Request>& requests) {
     if (decoded.reason != Reason::kNone) {
       outcomes_.push_back(
           {"rejected", std::string(reason_name(decoded.reason)),
-           decoded.detail.empty() ? std::nullopt : std::optional<std::string>(decoded.detail)});
+           decoded.detail.empty() ? std::nullopt : std::optional<std::string>(decoded.detail),
+           std::nullopt});
       continue;
     }
     const auto rejected = rejected_.find({request.place, request.offset});
     if (rejected != rejected_.end()) {
       outcomes_.push_back(
-          {"rejected", std::string(reason_name(Reason::kRejectedByDatabase)), rejected->second});
+          {"rejected", std::string(reason_name(Reason::kRejectedByDatabase)), rejected->second,
+           std::nullopt});
       continue;
     }
     if (shared_.profile.topics[topic].id >= 0) {
@@ -221,13 +223,15 @@ bool Redriver::decode(const std::vector<Request>& requests) {
       }
       // The memory does not reach back to where an old message belongs; the tables do.
       if (answer == Dedup::Answer::kDuplicate || is_stored(topic, decoded.id, decoded.event_time)) {
-        outcomes_.push_back({"duplicate", std::nullopt, std::nullopt});
+        outcomes_.push_back({"duplicate", std::nullopt, std::nullopt, std::nullopt});
         continue;
       }
     }
     batch_.add_message(message);
     batch_.add_rows(decoded, now);
-    outcomes_.push_back({"applied", std::nullopt, std::nullopt});
+    outcomes_.push_back({"applied", std::nullopt, std::nullopt, std::nullopt});
+    // Messages of the catalogue have none.
+    if (shared_.profile.topics[topic].id >= 0) outcomes_.back().event_time = decoded.event_time;
   }
   return true;
 }
@@ -256,16 +260,21 @@ bool Redriver::write(const Given& given, const std::vector<Request>& requests) {
     std::vector<std::optional<std::string>> states;
     std::vector<std::optional<std::string>> reasons;
     std::vector<std::optional<std::string>> details;
+    std::vector<std::optional<std::string>> times;
     for (size_t i = 0; i < requests.size(); ++i) {
       ids.push_back(requests[i].id);
       states.emplace_back(outcomes_[i].state);
       reasons.push_back(outcomes_[i].reason);
       details.push_back(outcomes_[i].detail);
+      const std::optional<Micros>& time = outcomes_[i].event_time;
+      times.push_back(time ? std::optional(instant_text(*time)) : std::nullopt);
     }
     const std::vector<std::optional<std::string>> parameters = {
-        integer_array(ids), array_text(states), array_text(reasons), array_text(details)};
+        integer_array(ids), array_text(states), array_text(reasons), array_text(details),
+        array_text(times)};
     writer_.connection().query(
-        "SELECT globalmart.finish_redrives($1::bigint[], $2::text[], $3::text[], $4::text[])",
+        "SELECT globalmart.finish_redrives($1::bigint[], $2::text[], $3::text[], $4::text[],"
+        " $5::timestamptz[])",
         parameters);
   };
   return writer_.write_between(batch_, take_again, finish);

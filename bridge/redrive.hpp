@@ -51,6 +51,7 @@ class Redriver {
     std::string state;
     std::optional<std::string> reason;
     std::optional<std::string> detail;
+    std::optional<Micros> event_time;  // of what was applied
   };
   // What take_redrives is given for one topic.
   struct Given {

@@ -105,3 +105,42 @@ SELECT version_add('2026-11-20 11:14:30Z', '2026-11-20 11:50Z');
 CALL globalmart.close_windows();
 SELECT version_late('2026-11-20 11:10:33Z'), version_late('2026-11-20 11:12:03Z');
 SELECT name, v.* FROM globalmart.rollups, globalmart.verify(name) AS v WHERE kind = 'rollup' ORDER BY 1, 2, 3;
+
+-- Events ahead of the clock: they move the watermark as far as the clock only, and boundaries come after them all
+-- the same: by the bridge, redriven, by SQL.
+CREATE TABLE ahead_ev (LIKE version_ev INCLUDING ALL);
+SELECT globalmart.create_stream('ahead_ev', 'ahead_ev', 'ahead', 'ahead-topic', 'event_time', 'event_id');
+CREATE FUNCTION ahead_query(windows text, condition text DEFAULT 'true') RETURNS text LANGUAGE sql AS $$
+  SELECT format('SELECT window_start, window_end, k, count(*) AS events FROM public.ahead_ev, globalmart.%s WHERE %s GROUP BY window_start, window_end, k', windows, condition)
+$$;
+-- as the bridge does
+CREATE FUNCTION ahead_batch(expected bigint, wanted timestamptz) RETURNS void LANGUAGE sql AS $$
+  SELECT globalmart.advance_offsets('ahead-topic', '{0}', '{1}', ARRAY[expected], ARRAY[coalesce(expected, 0) + 1], ARRAY[wanted],
+    ARRAY[wanted], '{1}', '{f}', '{1}', '{0}', '{0}');
+  INSERT INTO ahead_ev (event_time, kafka_partition, kafka_offset) VALUES (wanted, 0, coalesce(expected, 0));
+$$;
+SELECT count(*) FROM globalmart.claim_partitions('ahead-topic', '{0}', 'versions');
+SELECT globalmart.create_rollup('a_bridge', ahead_query('tumble(event_time, interval ''1 minute'')'), lateness => '0', idle_timeout => '10 hours');
+SELECT ahead_batch(NULL, '2026-11-20 12:03:10Z');
+SELECT globalmart.greatest_event_time('ahead'), globalmart.watermark('ahead_ev');
+SELECT globalmart.alter_rollup('a_bridge', query => ahead_query('tumble(event_time, interval ''1 minute'')', 'n > 0'));
+SELECT globalmart.create_rollup('a_new', ahead_query('tumble(event_time, interval ''2 minutes'')', 'n > 1 OR n <= 1'), lateness => '0', idle_timeout => '10 hours');
+-- redriven, with the offset that it had
+INSERT INTO globalmart.dead_letters (topic, kafka_partition, kafka_offset, value, reason) VALUES ('ahead-topic', 0, 0, '{}', 'ill_typed');
+SELECT globalmart.redrive_dead_letter('ahead-topic', 0, 0);
+BEGIN;
+SELECT count(*) AS taken, min(redrive_id) AS id FROM globalmart.take_redrives('ahead-topic', '{0}', '{1}', 10) \gset
+INSERT INTO ahead_ev (event_time, kafka_partition, kafka_offset) VALUES ('2026-11-20 12:06:10Z', 0, 0);
+SELECT globalmart.finish_redrives(ARRAY[:id], '{applied}', '{NULL}', '{NULL}', '{2026-11-20 12:06:10Z}');
+COMMIT;
+SELECT globalmart.greatest_event_time('ahead'), globalmart.watermark('ahead_ev');
+SELECT globalmart.create_rollup('a_redriven', ahead_query('tumble(event_time, interval ''1 minute'')', 'n > 2 OR n <= 2'), lateness => '0', idle_timeout => '10 hours');
+INSERT INTO ahead_ev (event_time) VALUES ('2026-11-20 12:09:10Z');
+SELECT globalmart.greatest_event_time('ahead'), globalmart.watermark('ahead_ev');
+SELECT globalmart.create_rollup('a_sql', ahead_query('tumble(event_time, interval ''1 minute'')', 'n > 3 OR n <= 3'), lateness => '0', idle_timeout => '10 hours');
+SELECT rollup, live_from, live_until FROM globalmart.rollup_versions WHERE rollup LIKE 'a\_%' ORDER BY rollup, version_id;
+SET globalmart.now = '2026-11-20 12:30:00Z';
+SELECT ahead_batch(1, '2026-11-20 12:20:10Z');
+INSERT INTO ahead_ev (event_time) VALUES ('2026-11-20 12:20:10Z');
+CALL globalmart.close_windows();
+SELECT name, closed_until, (SELECT count(*) FROM globalmart.verify(name)) AS differences FROM globalmart.rollups WHERE name LIKE 'a\_%' ORDER BY name;

@@ -116,9 +116,12 @@ CREATE TABLE globalmart.partition_progress (
   at_end_since    timestamptz,
   checked_at      timestamptz NOT NULL DEFAULT globalmart.clock(),
   ids_capped      boolean NOT NULL DEFAULT false,
+  newest_event    timestamptz,
   PRIMARY KEY (domain, kafka_partition)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE globalmart.partition_progress IS 'Event time by Kafka partition; the watermark is made of it';
+COMMENT ON COLUMN globalmart.partition_progress.max_event_time IS 'Greatest event time, where an event of the future counts as one of when it came: the watermark is made of it';
+COMMENT ON COLUMN globalmart.partition_progress.newest_event IS 'Greatest event time as it stands in the rows, those of redrives included: new definitions begin after it';
 COMMENT ON COLUMN globalmart.partition_progress.at_end_since IS 'Since when the bridge has been at the end of the partition; NULL while it lags';
 COMMENT ON COLUMN globalmart.partition_progress.ids_capped IS 'Whether the bridge has had to forget event ids before their time (bridge.dedup_max_ids)';
 COMMENT ON COLUMN globalmart.partition_progress.checked_at IS 'When the bridge last said so: a bridge that is down makes no partition idle';

@@ -187,7 +187,8 @@ $$;
 COMMENT ON FUNCTION globalmart.is_stored(text, uuid, timestamptz) IS
   'For the bridge: whether the stream has this event. A dead letter can be older than the ids that the bridge remembers';
 
-CREATE FUNCTION globalmart.finish_redrives(redrive_ids bigint[], states text[], reasons text[], details text[])
+CREATE FUNCTION globalmart.finish_redrives(redrive_ids bigint[], states text[], reasons text[], details text[],
+                                           event_times timestamptz[] DEFAULT '{}')
 RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
@@ -195,13 +196,13 @@ DECLARE
   finished int;
 BEGIN
   WITH given AS MATERIALIZED (
-    SELECT * FROM unnest(redrive_ids, states, reasons, details) AS g(redrive_id, state, reason, detail)
+    SELECT * FROM unnest(redrive_ids, states, reasons, details, event_times) AS g(redrive_id, state, reason, detail, event_time)
   ), done AS (
     UPDATE globalmart.dead_letter_redrives AS r
     SET state = g.state, detail = g.detail, finished_at = globalmart.clock()
     FROM given AS g
     WHERE r.redrive_id = g.redrive_id AND r.state = 'waiting' AND g.state IN ('applied', 'duplicate', 'rejected')
-    RETURNING r.topic, r.kafka_partition, r.kafka_offset, g.state, g.reason, g.detail
+    RETURNING r.topic, r.kafka_partition, r.kafka_offset, g.state, g.reason, g.detail, g.event_time
   ), gone AS (
     DELETE FROM globalmart.dead_letters AS d USING done AS f
     WHERE f.state IN ('applied', 'duplicate')
@@ -223,9 +224,17 @@ BEGIN
           FROM gone AS w GROUP BY w.topic, w.kafka_partition) AS c
     WHERE o.topic = c.topic AND o.kafka_partition = c.kafka_partition
     RETURNING 1
+  ), seen AS (
+    -- New definitions begin after these events, too. The watermark has nothing to do with them.
+    UPDATE globalmart.partition_progress AS p
+    SET newest_event = greatest(p.newest_event, e.newest)
+    FROM (SELECT globalmart.topic_domain(f.topic) AS domain, f.kafka_partition, max(f.event_time) AS newest
+          FROM done AS f WHERE f.state = 'applied' GROUP BY 1, 2) AS e
+    WHERE p.domain = e.domain AND p.kafka_partition = e.kafka_partition
+    RETURNING 1
   )
   SELECT CASE WHEN (SELECT count(*) FROM done WHERE done.state <> 'rejected') = (SELECT count(*) FROM gone)
-               AND (SELECT count(*) FROM kept) >= 0 AND (SELECT count(*) FROM counted) >= 0
+               AND (SELECT count(*) FROM kept) >= 0 AND (SELECT count(*) FROM counted) >= 0 AND (SELECT count(*) FROM seen) >= 0
               THEN (SELECT count(*) FROM done) ELSE -1 END
     INTO finished;
   IF finished <> cardinality(redrive_ids) THEN
@@ -235,5 +244,5 @@ BEGIN
   END IF;
 END
 $$;
-COMMENT ON FUNCTION globalmart.finish_redrives(bigint[], text[], text[], text[]) IS
-  'For the bridge: what became of redrives it took in this transaction: applied or duplicate end the dead letter, rejected keeps it with the new reason and detail; an element each';
+COMMENT ON FUNCTION globalmart.finish_redrives(bigint[], text[], text[], text[], timestamptz[]) IS
+  'For the bridge: what became of redrives it took in this transaction: applied or duplicate end the dead letter, rejected keeps it with the new reason and detail; an element each. event_times: of the applied events';

@@ -121,6 +121,7 @@ BEGIN
     -- An event of the future counts as one of now, and does not make the present late.
     SET max_event_time = CASE WHEN g.max_event_time IS NULL THEN p.max_event_time
                               ELSE greatest(p.max_event_time, least(g.max_event_time, now_at)) END,
+        newest_event = greatest(p.newest_event, g.max_event_time),
         last_message_at = now_at,
         at_end_since = CASE WHEN g.at_end THEN now_at END,
         checked_at = now_at

@@ -57,7 +57,7 @@ GRANT EXECUTE ON FUNCTION
   globalmart.mark_alerts_sent(uuid[]),
   globalmart.take_redrives(text, int[], bigint[], int),
   globalmart.is_stored(text, uuid, timestamptz),
-  globalmart.finish_redrives(bigint[], text[], text[], text[])
+  globalmart.finish_redrives(bigint[], text[], text[], text[], timestamptz[])
 TO globalmart_writer;
 GRANT EXECUTE ON PROCEDURE globalmart.close_windows(), globalmart.compact_partials(bigint) TO globalmart_writer;
 

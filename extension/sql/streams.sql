@@ -43,11 +43,11 @@ COMMENT ON FUNCTION globalmart.definitions_changed(text) IS 'Makes every backend
 CREATE FUNCTION globalmart.greatest_event_time(domain text) RETURNS timestamptz
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT pg_catalog.max(t) FROM (
-    SELECT p.max_event_time FROM globalmart.partition_progress AS p WHERE p.domain = $1
+    SELECT greatest(p.max_event_time, p.newest_event) FROM globalmart.partition_progress AS p WHERE p.domain = $1
     UNION ALL
     SELECT s.max_event_time FROM globalmart.sql_progress AS s WHERE s.domain = $1) AS seen(t)
 $$;
-COMMENT ON FUNCTION globalmart.greatest_event_time(text) IS 'The greatest event time of a domain that was committed; NULL before the first event';
+COMMENT ON FUNCTION globalmart.greatest_event_time(text) IS 'The greatest event time of a domain that was committed, be it ahead of the clock; NULL before the first event';
 
 CREATE FUNCTION globalmart.create_domain(domain text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

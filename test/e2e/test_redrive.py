@@ -94,7 +94,8 @@ def test_outcomes(shop, broker):
     )
     shop.bridge.drain()
     assert counts(database) == (2, 0, 5)
-    assert ask(database, 1, event(2))  # mended
+    ahead = CASE_CLOCK + 600 * instants.SECOND
+    assert ask(database, 1, event(2, ahead))  # mended
     assert ask(database, 2, event(1))  # its id came with offset 0
     assert ask(database, 3, event(3, user_id=7))  # for another reason
     assert ask(database, 4, event(4, old))
@@ -111,6 +112,9 @@ def test_outcomes(shop, broker):
     assert "user_id" in redrives(database)[2][2]
     assert letters(database) == [(3, "ill_typed")]
     assert stored(database) == [(1, 0, 0), (2, 0, 1), (4, 0, 4), (5, 0, 6)]
+    # A definition that is made now begins after it, though it is ahead of the clock.
+    newest = "SELECT globalmart.greatest_event_time('cart') = %s"
+    assert database.value(newest, instants.show(ahead))
     assert counts(database) == (4, 2, 1)
     # The one that was refused, by a bridge that runs; then its id is known to it.
     shop.bridge.start()

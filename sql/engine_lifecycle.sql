@@ -38,6 +38,7 @@ SELECT name, kind, state, closed_until, last_error, lateness, idle_timeout, wate
 SELECT globalmart.create_rollup('Bad-Name', life_query('1 minute'));
 SELECT globalmart.create_rollup('life_bad', life_query('1 minute'), lateness => interval '-1 second');
 SELECT globalmart.create_rollup('life_bad', life_query('1 minute'), lateness => interval '1 month');
+SELECT globalmart.create_rollup('life_bad', life_query('1 minute'), idle_timeout => interval '1 year 2 hours');
 SELECT globalmart.create_rollup('life_bad', life_query('1 minute'), idle_timeout => interval '-1 second');
 SELECT globalmart.create_rollup('life_bad', life_query('1 minute'), watermark_policy => 'median');
 SELECT globalmart.alter_rollup('nobody', lateness => interval '1 second');

@@ -19,9 +19,9 @@ BEGIN
   IF lateness < interval '0' OR idle_timeout < interval '0' THEN
     RAISE invalid_parameter_value USING MESSAGE = 'lateness and idle_timeout must not be negative';
   END IF;
-  IF pg_catalog.date_part('month', lateness) <> 0 OR pg_catalog.date_part('year', lateness) <> 0 THEN
-    RAISE invalid_parameter_value USING MESSAGE = 'lateness must not be given in months',
-      HINT = 'Give it in minutes or hours.';
+  IF pg_catalog.date_trunc('month', lateness) <> interval '0' OR pg_catalog.date_trunc('month', idle_timeout) <> interval '0' THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'lateness and idle_timeout must not be given in months',
+      HINT = 'Give them in minutes or hours.';
   END IF;
   IF watermark_policy NOT IN ('min', 'max') THEN
     RAISE invalid_parameter_value USING
@@ -231,6 +231,11 @@ BEGIN
   DELETE FROM globalmart.rollup_catalog AS c WHERE c.name = remove_rollup.name;
   DELETE FROM globalmart.late_events AS l WHERE l.rollup = remove_rollup.name;
   DELETE FROM globalmart.partly_late_events AS l WHERE l.rollup = remove_rollup.name;
+  -- Another of this name is to begin without what was set for this one, and without what retention took from it.
+  DELETE FROM globalmart.alert_sources AS s WHERE s.rollup = remove_rollup.name;
+  DELETE FROM globalmart.setting_values AS v WHERE v.name = 'rollup_retention.' || remove_rollup.name;
+  DELETE FROM globalmart.dropped_spans AS d
+  WHERE d.stream = remove_rollup.name AND NOT EXISTS (SELECT FROM globalmart.streams AS s WHERE s.stream = d.stream);
   DELETE FROM globalmart.partial_plans AS p
   WHERE NOT EXISTS (SELECT FROM globalmart.rollup_versions AS v WHERE v.plan_id = p.plan_id);
   PERFORM globalmart.definitions_changed(rollup.domain);
@@ -263,7 +268,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.drop_rollup(text, boolean) IS
-  'Drops a rollup or detector with its table, its rows and its late events; refused while views of yours depend on it';
+  'Drops a rollup or detector with its table, its rows, its late events and what was set for it; refused while views of yours depend on it';
 
 CREATE FUNCTION globalmart.pause_rollup(name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

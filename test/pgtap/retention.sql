@@ -1,6 +1,6 @@
 -- Retention: raw days go by arrival, one by one, when nothing needs them; what went is on record.
 SET globalmart.now = '2026-11-24 12:00:00+00';
-SELECT plan(44);
+SELECT plan(46);
 
 CREATE FUNCTION pg_temp.add_order(event_time timestamptz, received_at timestamptz DEFAULT NULL, partition int DEFAULT -1, kafka_offset bigint DEFAULT NULL)
 RETURNS void LANGUAGE sql AS $$
@@ -131,4 +131,14 @@ DROP ROLE tap_job;
 -- Crash-safe: a leaf is dropped and on record in one transaction.
 SELECT is((SELECT count(*) FROM globalmart.dropped_spans AS d WHERE EXISTS (SELECT FROM globalmart.stream_leaves(d.stream) AS l WHERE l.day = (d.from_time AT TIME ZONE 'UTC')::date)), 0::bigint, 'what is on record is gone');
 SELECT is((SELECT count(*) FROM pg_class AS c WHERE c.relnamespace = 'globalmart'::regnamespace AND c.relname ~ '_p[0-9]{8}$' AND NOT c.relispartition), 0::bigint, 'no partition was left detached');
+
+-- Nothing of a rollup that was dropped is left for another of its name.
+SELECT globalmart.publish_alerts('sales_per_minute');
+CREATE TEMPORARY VIEW left_of AS
+  SELECT 'alerts' AS what, s.rollup AS name FROM globalmart.alert_sources AS s
+  UNION ALL SELECT 'span', d.stream FROM globalmart.dropped_spans AS d
+  UNION ALL SELECT 'setting', substr(v.name, length('rollup_retention.') + 1) FROM globalmart.setting_values AS v WHERE v.name LIKE 'rollup\_retention.%';
+SELECT set_eq($$SELECT what FROM left_of WHERE name = 'sales_per_minute'$$, '{alerts,span,setting}'::text[], 'a rollup with alerts, a retention of its own and months that are gone');
+SELECT globalmart.drop_rollup('sales_per_minute');
+SELECT is_empty($$SELECT what FROM left_of WHERE name = 'sales_per_minute'$$, 'takes them along when it is dropped');
 SELECT * FROM finish();

@@ -204,9 +204,8 @@ bool Redriver::decode(const std::vector<Request>& requests) {
     }
     const auto rejected = rejected_.find({request.place, request.offset});
     if (rejected != rejected_.end()) {
-      outcomes_.push_back(
-          {"rejected", std::string(reason_name(Reason::kRejectedByDatabase)), rejected->second,
-           std::nullopt});
+      outcomes_.push_back({"rejected", std::string(reason_name(Reason::kRejectedByDatabase)),
+                           rejected->second, std::nullopt});
       continue;
     }
     if (shared_.profile.topics[topic].id >= 0) {

@@ -186,6 +186,7 @@ GLOBALMART_FUNCTION(globalmart_read_groups) {
           static_cast<Merger*>(context)->take(stamp, slice, body);
         },
         &merger);
+    store::require_untruncated(version->domain, version->domain_state);
   });
   merger.finish();
   pg::guarded([&] { emit(merger, *version, result); });

@@ -61,6 +61,7 @@ void wait_for_folds(const char* domain) {
 }
 
 void exclude_folds(const char* domain, int patience) {
+  PreventCommandDuringRecovery("a change of definitions");
   const LOCKTAG tag = fold_tag(domain);
   for (int waited = 0;; waited += 5) {
     if (LockAcquire(&tag, ShareRowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL) return;

@@ -23,7 +23,7 @@ void wait_for_folds(const char* domain);
 
 // For changes of definitions: keeps folds of the domain out until the end of the transaction. Tries
 // again and again for up to `patience` milliseconds, never queueing in front of a writer; then
-// 55P03.
+// 55P03. On a standby 25006.
 void exclude_folds(const char* domain, int patience);
 
 }  // namespace globalmart::store

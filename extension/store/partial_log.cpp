@@ -90,4 +90,33 @@ void read_chunks(const char* domain, const DomainState& state, int plan_id, Micr
       read_generation(domain, generation, plan_id, from, until, take, context);
 }
 
+void require_untruncated(const char* domain, const DomainState& state) {
+  if (!RecoveryInProgress()) return;
+  Oid types[1] = {OIDOID};
+  for (int generation = 0; generation < 2; ++generation) {
+    if (generation != state.generation && !state.draining) continue;
+    // TRUNCATE gives a table another file. What the catalogue said when the snapshot was taken is
+    // in pg_class; what is so now, in the relation, which the read before has locked.
+    Relation log = table_open(partial_log_oid(domain, generation), AccessShareLock);
+    SPI_connect();
+    Datum values[1] = {ObjectIdGetDatum(RelationGetRelid(log))};
+    SPI_execute_with_args(
+        "SELECT relfilenode FROM pg_catalog.pg_class WHERE oid OPERATOR(pg_catalog.=) $1", 1, types,
+        values, nullptr, true, 1);
+    bool null = SPI_processed != 1;
+    const Oid seen = null ? InvalidOid
+                          : DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0],
+                                                           SPI_tuptable->tupdesc, 1, &null));
+    SPI_finish();
+    const Oid current = log->rd_rel->relfilenode;
+    table_close(log, NoLock);
+    if (seen != current)
+      ereport(
+          ERROR, errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+          errmsg("the partials of %s were moved after this transaction took its snapshot", domain),
+          errhint("Try again. With hot_standby_feedback = on the primary waits for the "
+                  "transactions of its standbys."));
+  }
+}
+
 }  // namespace globalmart::store

@@ -47,4 +47,8 @@ void read_chunks(const char* domain, const DomainState& state, int plan_id, Micr
 void read_generation(const char* domain, int generation, int plan_id, Micros from, Micros until,
                      TakeChunk take, void* context);
 
+// On a standby, after read_chunks: raises 40001 when a log that `state` needs was truncated after
+// the active snapshot was taken. The primary waits with that for its own snapshots alone.
+void require_untruncated(const char* domain, const DomainState& state);
+
 }  // namespace globalmart::store

@@ -70,8 +70,17 @@ BEGIN ISOLATION LEVEL REPEATABLE READ;
 SELECT globalmart.create_rollup('life_bad', life_query('1 minute'));
 ROLLBACK;
 BEGIN ISOLATION LEVEL REPEATABLE READ;
-SELECT globalmart.merge_windows(1);
+SELECT globalmart.merge_windows(0);
 ROLLBACK;
+-- nothing is published that then could not be merged
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT globalmart.publish_windows(true);
+ROLLBACK;
+SET default_transaction_isolation = 'serializable';
+CALL globalmart.close_windows();
+CALL globalmart.compact_partials(0);
+RESET default_transaction_isolation;
+SELECT globalmart.merge_windows(1000000000);
 -- a creation that is rolled back leaves nothing; what was folded meanwhile in the same transaction neither
 BEGIN;
 SELECT globalmart.create_rollup('life_gone', life_query('1 minute'));

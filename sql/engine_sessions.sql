@@ -141,10 +141,7 @@ BEGIN
              md5(batch || ' ' || i)::uuid, 'many_' || (i * 31 + batch) % 23, 'p' || i % 7, i
       FROM generate_series(1, 100) AS i;
     IF batch % 4 = 3 THEN
-      DECLARE seq bigint := globalmart.publish_windows(true);
-      BEGIN
-        PERFORM globalmart.merge_windows(seq);
-      END;
+      CALL globalmart.close_windows();
     END IF;
   END LOOP;
 END

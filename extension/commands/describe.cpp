@@ -138,6 +138,12 @@ GLOBALMART_FUNCTION(globalmart_wait_for_folds) {
   PG_RETURN_VOID();
 }
 
+// wait_for_publication(published)
+GLOBALMART_FUNCTION(globalmart_wait_for_publication) {
+  store::wait_for_publication(PG_GETARG_INT64(0));
+  PG_RETURN_VOID();
+}
+
 // exclude_folds(domain, patience_ms)
 GLOBALMART_FUNCTION(globalmart_exclude_folds) {
   store::exclude_folds(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_INT32(1));

@@ -96,11 +96,13 @@ CREATE TABLE globalmart.rollup_progress (
   closed_until     timestamptz NOT NULL DEFAULT '-infinity',
   merged_until     timestamptz NOT NULL DEFAULT '-infinity',
   published_seq    bigint NOT NULL DEFAULT 0,
+  published_by     xid8,
   backfilled_until timestamptz NOT NULL DEFAULT '-infinity',
   published_at     timestamptz,
   merge_seconds    double precision NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE globalmart.rollup_progress IS 'How far each version is closed: published (closed_until), then appended (merged_until)';
+COMMENT ON COLUMN globalmart.rollup_progress.published_by IS 'Transaction of the last publication: it must be committed before the merge';
 
 CREATE TABLE globalmart.close_counter (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),

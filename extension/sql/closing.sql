@@ -100,6 +100,8 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   seq bigint;
 BEGIN
+  -- As for the merge: what nobody here can merge is not published either, for its events would be late meanwhile.
+  PERFORM globalmart.require_read_committed('windows can only be published');
   -- Event time that came by SQL is appended by every transaction; keep it short.
   IF (SELECT count(*) FROM globalmart.sql_progress) > 200 THEN
     WITH gone AS (DELETE FROM globalmart.sql_progress RETURNING *)
@@ -113,7 +115,7 @@ BEGIN
   UPDATE globalmart.close_counter AS c SET last_seq = c.last_seq + 1 RETURNING c.last_seq INTO seq;
   WITH published AS (
     UPDATE globalmart.rollup_progress AS p
-    SET closed_until = t.target, published_seq = seq, published_at = clock_timestamp()
+    SET closed_until = t.target, published_seq = seq, published_by = pg_current_xact_id(), published_at = clock_timestamp()
     FROM globalmart.closable_versions(force) AS t
     WHERE p.version_id = t.version_id AND p.merged_until = p.closed_until AND t.target > p.closed_until
     RETURNING p.domain)
@@ -130,6 +132,12 @@ LANGUAGE C VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'globalmart_wait_for_folds';
 COMMENT ON FUNCTION globalmart.wait_for_folds(text) IS
   'Second step of a close: waits for the transactions that were folding when it was called, in the domains that have windows published and not merged, or a log that drains; or in the one domain given. Writers do not wait for it';
+
+CREATE FUNCTION globalmart.wait_for_publication(published bigint) RETURNS void
+LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp
+AS 'MODULE_PATHNAME', 'globalmart_wait_for_publication';
+COMMENT ON FUNCTION globalmart.wait_for_publication(bigint) IS
+  'Waits as wait_for_folds() does, unless this session has waited since this publication was committed';
 
 CREATE FUNCTION globalmart.merge_version(version_id int, published bigint) RETURNS bigint
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -190,10 +198,24 @@ DECLARE
   message text;
   sqlstate_code text;
 BEGIN
-  IF current_setting('transaction_isolation') <> 'read committed' THEN
-    RAISE invalid_transaction_state USING
-      MESSAGE = 'windows can only be merged in a READ COMMITTED transaction',
-      HINT = 'CALL globalmart.close_windows() outside of a transaction.';
+  PERFORM globalmart.require_read_committed('windows can only be merged');
+  IF published > coalesce((SELECT c.last_seq FROM globalmart.close_counter AS c), 0) THEN
+    RAISE object_not_in_prerequisite_state USING
+      MESSAGE = format('there is no publication %s yet', published),
+      HINT = 'Pass what publish_windows gave, or CALL globalmart.close_windows().';
+  END IF;
+  -- Others see it when it is committed: until then they fold into these windows, and would after the merge.
+  IF EXISTS (SELECT FROM globalmart.rollup_progress AS p
+             WHERE p.published_by = pg_current_xact_id_if_assigned() AND p.merged_until < p.closed_until
+               AND p.published_seq <= merge_windows.published) THEN
+    RAISE active_sql_transaction USING
+      MESSAGE = 'windows cannot be merged in the transaction that published them',
+      HINT = 'COMMIT after publish_windows, or CALL globalmart.close_windows() outside of a transaction.';
+  END IF;
+  -- At once where the caller has waited already, as every closer has. Before anything is locked.
+  IF EXISTS (SELECT FROM globalmart.rollup_progress AS p
+             WHERE p.merged_until < p.closed_until AND p.published_seq <= merge_windows.published) THEN
+    PERFORM globalmart.wait_for_publication(published);
   END IF;
   FOR due IN
     SELECT v.version_id, v.rollup

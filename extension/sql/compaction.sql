@@ -18,6 +18,7 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   d record;
 BEGIN
+  PERFORM globalmart.require_read_committed('logs can only be exchanged');
   FOR d IN SELECT o.domain, o.generation FROM globalmart.domains AS o
            WHERE NOT o.draining AND o.retired_by IS NULL ORDER BY o.domain LOOP
     IF pg_table_size(format('globalmart.partial_log_%s_%s', d.domain, d.generation)::regclass) >= min_bytes THEN

@@ -24,8 +24,16 @@ bool hold_fold_lock(const char* domain) {
 
 namespace {
 
-// Tags of the domains that somebody must wait for.
-List* awaited_tags() {
+// Up to which publication this session has waited, and which table counts them: an extension that is made anew
+// begins again.
+struct Awaited {
+  Oid counter = InvalidOid;
+  int64 published = 0;
+};
+Awaited awaited;
+
+// Tags of the domains that somebody must wait for, and the number of the last publication.
+List* awaited_tags(int64* published) {
   List* tags = NIL;
   MemoryContext caller = CurrentMemoryContext;
   // What is committed now, whatever the isolation level.
@@ -36,13 +44,21 @@ List* awaited_tags() {
       "SELECT domain FROM globalmart.rollup_progress WHERE merged_until OPERATOR(pg_catalog.<) "
       "closed_until UNION SELECT domain FROM globalmart.domains WHERE draining ORDER BY domain",
       true, 0);
-  for (uint64 row = 0; row < SPI_processed; ++row) {
+  const uint64 count = SPI_processed;
+  for (uint64 row = 0; row < count; ++row) {
     const char* domain = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1);
     MemoryContext spi = MemoryContextSwitchTo(caller);
     auto* tag = static_cast<LOCKTAG*>(palloc(sizeof(LOCKTAG)));
     *tag = fold_tag(domain);
     tags = lappend(tags, tag);
     MemoryContextSwitchTo(spi);
+  }
+  SPI_execute("SELECT last_seq FROM globalmart.close_counter", true, 1);
+  bool null = true;
+  *published = 0;
+  if (SPI_processed == 1) {
+    const Datum last = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+    if (!null) *published = DatumGetInt64(last);
   }
   SPI_finish();
   PopActiveSnapshot();
@@ -56,8 +72,17 @@ void wait_for_folds(const char* domain) {
     WaitForLockers(fold_tag(domain), ShareLock, false);
     return;
   }
-  List* tags = awaited_tags();
+  int64 published = 0;
+  List* tags = awaited_tags(&published);
   if (tags != NIL) WaitForLockersMultiple(tags, ShareLock, false);
+  // The last publication may be this transaction's own: then nobody has seen it, and it may be taken back.
+  if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
+    awaited = {table_oid("close_counter"), published};
+}
+
+void wait_for_publication(int64 published) {
+  if (published <= awaited.published && table_oid("close_counter") == awaited.counter) return;
+  wait_for_folds(nullptr);
 }
 
 void exclude_folds(const char* domain, int patience) {

@@ -21,6 +21,10 @@ bool hold_fold_lock(const char* domain);
 // published before, too), or with a log that drains.
 void wait_for_folds(const char* domain);
 
+// The same for all domains, unless this session has waited for them since the publication of this number was
+// committed. A merge calls it; after a wait of the caller's it costs a comparison.
+void wait_for_publication(int64 published);
+
 // For changes of definitions: keeps folds of the domain out until the end of the transaction. Tries
 // again and again for up to `patience` milliseconds, never queueing in front of a writer; then
 // 55P03. On a standby 25006.

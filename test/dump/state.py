@@ -9,7 +9,7 @@ SCHEMAS = "('globalmart', 'app')"
 # Of two databases that were fed the same: where partials lie, and how long closing took, may differ.
 PHYSICAL = {
     "domains": {"generation", "draining", "switched_by", "retired_by", "definition_version"},
-    "rollup_progress": {"published_at", "merge_seconds", "published_seq"},
+    "rollup_progress": {"published_at", "merge_seconds", "published_seq", "published_by"},
 }
 
 # The same view may be written in two ways: PostgreSQL names literals in further branches of a UNION only

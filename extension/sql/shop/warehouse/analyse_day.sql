@@ -68,7 +68,7 @@ BEGIN
   ranked AS (
     -- What those ahead of it brought: the first one is always in tier A.
     SELECT b.*, sum(b.total_revenue) OVER () AS everything,
-           coalesce(sum(b.total_revenue) OVER (ORDER BY b.total_revenue DESC RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW EXCLUDE GROUP), 0) AS ahead,
+           sum(b.total_revenue) OVER (ORDER BY b.total_revenue DESC) - sum(b.total_revenue) OVER (PARTITION BY b.total_revenue) AS ahead,
            rank() OVER (PARTITION BY b.was_sold, b.category ORDER BY b.total_revenue DESC) AS rank_in_category,
            rank() OVER (PARTITION BY b.was_sold ORDER BY b.total_revenue DESC) AS rank_overall
     FROM both_sides AS b)

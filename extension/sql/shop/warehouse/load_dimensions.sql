@@ -104,6 +104,9 @@ BEGIN
     (SELECT string_agg(format('v.%I', a), ', ' ORDER BY n) FROM unnest(attributes) WITH ORDINALITY AS u(a, n)));
   GET DIAGNOSTICS more = ROW_COUNT;
   rows_written := rows_written + more;
+  IF rows_written > 1000 THEN
+    EXECUTE format('ANALYZE warehouse.%I', dimension);
+  END IF;
   PERFORM globalmart.move_facts(key_column, dimension, last_key);
   DROP TABLE pg_temp.etl_affected;
   DROP TABLE pg_temp.etl_versions;

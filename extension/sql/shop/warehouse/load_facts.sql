@@ -227,10 +227,21 @@ COMMENT ON FUNCTION globalmart.load_product_views(date) IS 'Loads the view event
 
 CREATE OR REPLACE FUNCTION globalmart.load_day(day date, OUT rows_read bigint, OUT rows_written bigint, OUT rows_rejected bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  leaf text;
 BEGIN
   PERFORM globalmart.make_fact_partitions(day);
   PERFORM globalmart.fill_dates(day, day);
-  PERFORM globalmart.infer_members(day);
+  -- Nobody may have analysed the day yet, and a plan for twelve rows takes an hour for a million.
+  FOR leaf IN
+    SELECT l.leaf FROM unnest('{transactions,transaction_items,cart_events,product_view_events}'::text[]) AS s
+    CROSS JOIN LATERAL globalmart.stream_leaves(s) AS l WHERE l.day = load_day.day
+  LOOP
+    EXECUTE format('ANALYZE globalmart.%I', leaf);
+  END LOOP;
+  IF globalmart.infer_members(day) > 1000 THEN
+    ANALYZE warehouse.dim_customers, warehouse.dim_products;
+  END IF;
   SELECT sum(l.rows_read), sum(l.rows_written), sum(l.rows_read) - sum(l.rows_written)
     INTO rows_read, rows_written, rows_rejected
   FROM (SELECT * FROM globalmart.load_sales(day)

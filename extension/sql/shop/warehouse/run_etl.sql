@@ -39,7 +39,17 @@ COMMENT ON FUNCTION globalmart.begin_load(bigint) IS
 
 CREATE OR REPLACE FUNCTION globalmart.end_load() RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  leaf regclass;
 BEGIN
+  -- The analyses that follow look at what is new.
+  FOR leaf IN
+    SELECT to_regclass(format('warehouse.%I', f.fact || '_m' || d.month))
+    FROM (SELECT DISTINCT to_char(l.day, 'YYYYMM') AS month FROM globalmart.etl_load_days AS l) AS d
+    CROSS JOIN unnest('{fact_sales,fact_cart_events,fact_product_views}'::text[]) AS f(fact)
+  LOOP
+    EXECUTE format('ANALYZE %s', leaf);
+  END LOOP;
   INSERT INTO globalmart.raw_reader_progress AS p (reader, stream, kafka_partition, next_offset)
   SELECT 'warehouse', s.stream, s.kafka_partition, s.until_offset FROM globalmart.etl_spans AS s
   ON CONFLICT (reader, stream, kafka_partition) DO UPDATE SET next_offset = EXCLUDED.next_offset, loaded_at = EXCLUDED.loaded_at;

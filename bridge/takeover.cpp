@@ -11,25 +11,30 @@ namespace {
 
 constexpr int kBrokerTimeoutMs = 10'000;
 
-const std::string kMismatchAdvice =
-    "Nothing was changed. Bring the old topic back, use a new database, or, to read the new topic "
-    "from its beginning beside the old rows, let the owner of the database delete the topic's rows "
-    "from globalmart.kafka_offsets.";
+// `topic`: by its name in the database, which reset_offsets() wants.
+std::string mismatch_advice(const std::string& topic) {
+  std::string quoted;
+  for (const char c : topic) quoted.append(c == '\'' ? 2 : 1, c);
+  return "Nothing was changed. Bring the old topic back, use a new database, or begin anew beside "
+         "the old rows: SELECT globalmart.reset_offsets('" +
+         quoted + "')";
+}
 
 std::string name_of(const KafkaSource& source, PartitionId place) {
   return source.topic_name(place.topic) + " partition " + std::to_string(place.partition);
 }
 
 // Where to begin by the offsets alone.
-int64_t first_offset(const std::string& name, const ClaimedPartition& claimed,
-                     const Watermarks& marks, bool start_at_latest) {
+int64_t first_offset(const std::string& name, const std::string& topic,
+                     const ClaimedPartition& claimed, const Watermarks& marks,
+                     bool start_at_latest) {
   if (!claimed.next_offset) return start_at_latest ? marks.high : marks.low;
   const int64_t next = *claimed.next_offset;
   if (next > marks.high) {
     throw TopicMismatch(name + " ends at offset " + std::to_string(marks.high) +
                         ", but everything below " + std::to_string(next) +
                         " is applied: the topic was recreated or its log was lost. " +
-                        kMismatchAdvice);
+                        mismatch_advice(topic));
   }
   if (next < marks.low) {
     log_warn(name + ": offsets " + std::to_string(next) + " to " + std::to_string(marks.low - 1) +
@@ -40,7 +45,8 @@ int64_t first_offset(const std::string& name, const ClaimedPartition& claimed,
 }
 
 // Reads the last messages that were applied again: they must be the same.
-void compare_last_messages(KafkaSource& source, const std::vector<const ClaimedPartition*>& known) {
+void compare_last_messages(KafkaSource& source, const Profile& profile,
+                           const std::vector<const ClaimedPartition*>& known) {
   std::vector<StartOffset> last;
   for (const ClaimedPartition* one : known) last.push_back({one->place, *one->next_offset - 1});
   const auto found = source.read_at(last, kBrokerTimeoutMs);
@@ -51,22 +57,25 @@ void compare_last_messages(KafkaSource& source, const std::vector<const ClaimedP
     if (found[i]->hash == *one.last_message_hash && found[i]->time == one.last_message_time) {
       continue;
     }
-    throw TopicMismatch(
-        name_of(source, one.place) + ": the message at offset " + std::to_string(last[i].offset) +
-        " is not the one that was applied: the topic was recreated. " + kMismatchAdvice);
+    throw TopicMismatch(name_of(source, one.place) + ": the message at offset " +
+                        std::to_string(last[i].offset) +
+                        " is not the one that was applied: the topic was recreated. " +
+                        mismatch_advice(profile.topics[one.place.topic].name));
   }
 }
 
 }  // namespace
 
-std::map<PartitionId, Beginning> find_beginnings(KafkaSource& source,
+std::map<PartitionId, Beginning> find_beginnings(KafkaSource& source, const Profile& profile,
                                                  const std::vector<ClaimedPartition>& claimed,
                                                  bool start_at_latest) {
   std::map<PartitionId, Beginning> beginnings;
   std::vector<const ClaimedPartition*> known;
   for (const ClaimedPartition& one : claimed) {
     const Watermarks marks = source.watermarks(one.place, kBrokerTimeoutMs);
-    const int64_t first = first_offset(name_of(source, one.place), one, marks, start_at_latest);
+    const int64_t first =
+        first_offset(name_of(source, one.place), profile.topics[one.place.topic].name, one, marks,
+                     start_at_latest);
     const bool gap = one.next_offset && first > *one.next_offset;
     beginnings[one.place] = {first, marks.high, gap};
     if (one.next_offset && first == *one.next_offset && first > marks.low &&
@@ -74,7 +83,7 @@ std::map<PartitionId, Beginning> find_beginnings(KafkaSource& source,
       known.push_back(&one);
     }
   }
-  compare_last_messages(source, known);
+  compare_last_messages(source, profile, known);
   return beginnings;
 }
 

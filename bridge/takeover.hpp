@@ -34,7 +34,7 @@ struct Beginning {
 // Asks the broker for each claimed partition; warns of messages that retention has removed before
 // they were applied. Throws TopicMismatch where the topic is another one than before, KafkaError
 // when the broker does not answer.
-std::map<PartitionId, Beginning> find_beginnings(KafkaSource& source,
+std::map<PartitionId, Beginning> find_beginnings(KafkaSource& source, const Profile& profile,
                                                  const std::vector<ClaimedPartition>& claimed,
                                                  bool start_at_latest);
 

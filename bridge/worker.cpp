@@ -137,7 +137,8 @@ void Worker::take_over(const std::vector<PartitionId>& places) {
     }
   }
   // The broker is asked before reading begins: afterwards each answer waits behind a fetch.
-  const auto beginnings = find_beginnings(*source_, claimed, shared_.config.kafka.start_at_latest);
+  const auto beginnings =
+      find_beginnings(*source_, shared_.profile, claimed, shared_.config.kafka.start_at_latest);
   std::vector<StartOffset> list;
   for (const ClaimedPartition& one : claimed) {
     const Beginning& beginning = beginnings.at(one.place);

@@ -1,7 +1,5 @@
 #include "bridge/outbox.hpp"
 
-#include <nlohmann/json.hpp>
-
 #include "bridge/error.hpp"
 #include "bridge/kafka_settings.hpp"
 #include "bridge/log.hpp"
@@ -84,11 +82,8 @@ size_t Outbox::send_portion() {
   for (int row = 0; row < rows.size(); ++row) {
     Alert alert;
     alert.id = rows.text(row, 0);
-    // As one line without spaces, and always with its id.
-    nlohmann::json payload = nlohmann::json::parse(rows.text(row, 1), nullptr, false);
-    if (!payload.is_object()) payload = nlohmann::json{{"alert", std::string(rows.text(row, 1))}};
-    payload["alert_id"] = alert.id;
-    alert.payload = payload.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    // As it is, with the id in it: money must not go through a double.
+    alert.payload = rows.text(row, 1);
     alerts.push_back(std::move(alert));
   }
   const std::string& topic = shared_.config.kafka.alerts_topic;

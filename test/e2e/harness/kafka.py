@@ -3,7 +3,7 @@
 import pathlib
 import subprocess
 
-from confluent_kafka import Producer
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from . import kafka_admin
@@ -151,6 +151,35 @@ class Broker:
         if failures or delivered != sent:
             raise RuntimeError(f"{sent} sent, {delivered} confirmed, failures: {failures[:3]}")
         return sent
+
+    def read(self, topic):
+        """[(key, value)] of everything in the topic, partition by partition."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap,
+                "group.id": "nobody",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "auto.offset.reset": "earliest",
+                "log_level": 3,
+            }
+        )
+        found = []
+        try:
+            known = self._admin.list_topics(topic, timeout=10).topics[topic]
+            for partition in sorted(known.partitions):
+                consumer.assign([TopicPartition(topic, partition, 0)])
+                for message in iter(lambda: consumer.poll(30), None):
+                    if message.error() is not None:
+                        if message.error().code() == KafkaError._PARTITION_EOF:
+                            break
+                        raise RuntimeError(str(message.error()))
+                    found.append((message.key(), message.value()))
+                else:
+                    raise TimeoutError(f"{topic}: no end of partition {partition}")
+        finally:
+            consumer.close()
+        return found
 
     def _command(self, main):
         return ["java", "-Xmx768m", "-cp", f"{LIBRARY}/*", main]

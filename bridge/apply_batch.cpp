@@ -7,18 +7,23 @@ namespace globalmart {
 
 namespace {
 
-// The connection was lost while the batch was on its way: the offsets tell whether it is in.
+// The connection was lost while the batch was on its way: the offsets tell whether it is in. An
+// epoch that rose by more than this claim is another owner's: what that one has redriven is not in
+// the memory of ids.
 bool took_effect(Shared& shared, Writer& writer, const Batch& batch, OwnPartitions& own,
                  size_t worker) {
   std::vector<PartitionId> places;
   for (const auto& [place, advance] : batch.advances()) places.push_back(place);
   size_t applied = 0;
   size_t open = 0;
+  bool owned_since = true;
   for (const ClaimedPartition& one : writer.claim(places)) {
     OwnPartition& owned = own.at(one.place);
+    owned_since = owned_since && one.epoch == owned.epoch + 1;
     owned.epoch = one.epoch;
     PartitionStatus status;
     status.epoch = one.epoch;
+    status.worker = worker;
     status.next_offset = one.next_offset;
     shared.ownership.add(one.place, status);
     if (one.next_offset == batch.advances().at(one.place).next_offset) {
@@ -26,6 +31,9 @@ bool took_effect(Shared& shared, Writer& writer, const Batch& batch, OwnPartitio
     } else if (one.next_offset == owned.next_offset) {
       ++open;
     }
+  }
+  if (!owned_since) {
+    throw DatabaseError("GM001", "another bridge has owned one of the partitions");
   }
   if (applied == places.size()) {
     log_info("the batch was applied before the connection was lost", {{"worker", worker + 1}});

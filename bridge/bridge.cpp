@@ -5,6 +5,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <map>
+#include <optional>
 #include <thread>
 
 #include "bridge/closer.hpp"
@@ -95,6 +97,9 @@ bool prepare(Closer& closer, Shared& shared) {
     } catch (const DatabaseError& error) {
       shared.metrics.database_error();
       limit.error("the database is not ready", error);
+    } catch (const DatabaseSetBack& error) {
+      shared.stop.begin_anew(error.what());
+      break;
     }
     if (shared.stop.wait_for(
             std::chrono::milliseconds(std::min(5000, 200 << std::min(attempt, 5))))) {
@@ -117,14 +122,10 @@ HttpAnswer answer_http(const std::string& path, Shared& shared) {
   return {404, "text/plain", "there are /livez, /readyz and /metrics\n"};
 }
 
-}  // namespace
-
-int run_bridge(const Config& config, const Profile& profile, bool drain) {
-  // Buffers of megabytes come back each batch: keep them instead of mapping them afresh.
-  mallopt(M_MMAP_THRESHOLD, 1 << 30);
-  mallopt(M_TRIM_THRESHOLD, 512 << 20);
-  signal(SIGPIPE, SIG_IGN);
-  Shared shared(config, profile, config.topic_names(profile), drain);
+// From start to end. Empty: to begin anew, with what was committed so far in `committed`.
+std::optional<int> run_once(const Config& config, const Profile& profile, bool drain,
+                            std::map<PartitionId, int64_t>& committed) {
+  Shared shared(config, profile, config.topic_names(profile), drain, committed);
   const SignalThread signals(shared.stop);
   std::unique_ptr<HttpServer> http;
   if (config.http_listen != "off") {
@@ -134,7 +135,7 @@ int run_bridge(const Config& config, const Profile& profile, bool drain) {
   }
 
   Closer closer(shared);
-  if (!prepare(closer, shared)) return 0;
+  if (!prepare(closer, shared)) return shared.stop.begins_anew() ? std::nullopt : std::optional(0);
   Outbox outbox(shared);
   std::thread progress;
   if (isatty(STDERR_FILENO) != 0 && config.log_format == LogFormat::kText)
@@ -148,13 +149,18 @@ int run_bridge(const Config& config, const Profile& profile, bool drain) {
   }
   for (std::thread& worker : workers) worker.join();
   const bool asked_to_end = shared.stop.requested();
-  shared.stop.request();
+  if (!asked_to_end) shared.stop.request();
   shared.closer.notify();
   shared.outbox.notify();
   closer_thread.join();
   outbox_thread.join();
   if (progress.joinable()) progress.join();
 
+  if (shared.stop.begins_anew()) {
+    log_warn("begins anew with an empty memory of event ids: " + shared.stop.message());
+    for (const auto& [place, next] : shared.remembered.next_offsets()) committed[place] = next;
+    return std::nullopt;
+  }
   int status = shared.stop.status();
   if (status == 0 && drain && !asked_to_end) {
     try {
@@ -163,6 +169,9 @@ int run_bridge(const Config& config, const Profile& profile, bool drain) {
     } catch (const DatabaseError& error) {
       LogLimit().error("closing failed", error);
       status = kExitFailed;
+    } catch (const DatabaseSetBack& error) {
+      log_warn(std::string("begins anew: ") + error.what());
+      return std::nullopt;
     }
   }
   if (status != 0) log_line(LogLevel::kCritical, shared.stop.message());
@@ -173,6 +182,22 @@ int run_bridge(const Config& config, const Profile& profile, bool drain) {
                      {"dead_letters", shared.metrics.dead_letters()},
                      {"closed_rows", shared.metrics.rows_closed()}});
   return status;
+}
+
+}  // namespace
+
+// What a process remembers is only true of what the database holds. Once that is in doubt, all
+// workers stop and the next run knows no more than a fresh process: no batch is then judged by a
+// memory of which a part was taken back.
+int run_bridge(const Config& config, const Profile& profile, bool drain) {
+  // Buffers of megabytes come back each batch: keep them instead of mapping them afresh.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 512 << 20);
+  signal(SIGPIPE, SIG_IGN);
+  std::map<PartitionId, int64_t> committed;
+  while (true) {
+    if (const auto status = run_once(config, profile, drain, committed)) return *status;
+  }
 }
 
 }  // namespace globalmart

@@ -26,7 +26,7 @@ Closer::Closer(Shared& shared) : shared_(shared), connection_(shared.config.post
 
 void Closer::connect() {
   if (connection_.connected()) return;
-  connection_.connect();
+  shared_.server_run.connect(connection_);
   try {
     take_number();
     connection_.execute("LISTEN globalmart_lists");
@@ -139,6 +139,9 @@ void Closer::run() {
         shared_.metrics.set_closer_ready(false);
       }
       shared_.stop.wait_for(kRound);
+    } catch (const DatabaseSetBack& error) {
+      shared_.stop.begin_anew(error.what());
+      return;
     }
     shared_.closer.wait_for(kRound);
   }

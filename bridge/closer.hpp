@@ -29,6 +29,7 @@ class Closer {
  private:
   void round();
   bool closes_here() const;
+  // Throws DatabaseSetBack too: what the workers say of their partitions is not of this database.
   void connect();
   void take_number();
   void check_columns();

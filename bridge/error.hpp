@@ -34,6 +34,12 @@ class DatabaseError : public std::runtime_error {
   std::string sqlstate_;
 };
 
+// The database may hold less than this process has committed: what is remembered of it is void.
+class DatabaseSetBack : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
+
 // The state of a topic contradicts the stored offsets: going on would lose or double events.
 // The process must end and say why.
 class TopicMismatch : public std::runtime_error {

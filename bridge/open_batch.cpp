@@ -116,6 +116,11 @@ void OpenBatch::abandon() {
   refused_.clear();
 }
 
+void OpenBatch::abandon_uncertain() {
+  group_.reset();
+  abandon();
+}
+
 std::vector<KafkaMessage> OpenBatch::give_back(const std::vector<Rejection>& refused) {
   for (const Rejection& one : refused) refused_[{one.place, one.offset}] = one.detail;
   std::vector<KafkaMessage> messages = std::move(messages_);

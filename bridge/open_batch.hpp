@@ -39,6 +39,9 @@ class OpenBatch {
   void commit(double seconds);
   // Drops what is in hand; ids that were claimed for it are free again.
   void abandon();
+  // As abandon, for a batch that the database may have applied: nobody may take its ids until that
+  // is known. They stay claimed until the process ends or begins anew, which is due.
+  void abandon_uncertain();
   // The database refuses these: drops what is in hand and gives its messages back in their order,
   // to be added again. The refused ones will be dead letters then.
   std::vector<KafkaMessage> give_back(const std::vector<Rejection>& refused);

@@ -139,8 +139,12 @@ size_t Redriver::apply_requests(const Given& given, const std::vector<Request>& 
       }
       return requests.size();
     } catch (const DatabaseError& error) {
+      if (error.connection_lost()) {
+        // Perhaps it was applied: another worker must not take the ids for free.
+        group_.reset();
+        throw;
+      }
       give_up();
-      if (error.connection_lost()) throw;
       writer_.make_ready();
       writer_.forget_leaves();
       // Leaves that were dropped or split off since are found anew.

@@ -35,8 +35,8 @@ class Redriver {
   // Applies or refuses what waits, a bounded number of each topic; returns how many requests it
   // finished. The caller has no batch in hand: its claims would block others. A request that the
   // database does not let end stays, with a line in the log. Throws DatabaseError when the
-  // connection is lost: whether the last transaction took effect is then not known, and the ids of
-  // the partitions are to be read again.
+  // connection is lost: whether the last transaction took effect is then not known, and its ids
+  // stay claimed until the process ends or begins anew, which is due. Throws DatabaseSetBack.
   size_t apply(const Epochs& epochs);
 
  private:

@@ -2,13 +2,39 @@
 
 namespace globalmart {
 
+void StopSignal::request_locked() {
+  if (!requested_) since_ = std::chrono::steady_clock::now();
+  requested_ = true;
+}
+
 void StopSignal::request() {
   {
     const std::lock_guard lock(mutex_);
-    if (!requested_) since_ = std::chrono::steady_clock::now();
-    requested_ = true;
+    anew_ = false;
+    request_locked();
   }
   changed_.notify_all();
+}
+
+void StopSignal::begin_anew(const std::string& message) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (requested_) return;
+    anew_ = true;
+    message_ = message;
+    request_locked();
+  }
+  changed_.notify_all();
+}
+
+bool StopSignal::begins_anew() const {
+  const std::lock_guard lock(mutex_);
+  return anew_;
+}
+
+bool StopSignal::at_once() const {
+  const std::lock_guard lock(mutex_);
+  return anew_ || status_ != 0;
 }
 
 double StopSignal::age() const {
@@ -62,12 +88,9 @@ bool Wakeup::wait_for(std::chrono::milliseconds time) {
 
 void Remembered::set(PartitionId place, int64_t next_offset, int64_t epoch) {
   const std::lock_guard lock(mutex_);
-  known_[place] = {next_offset, epoch};
-}
-
-void Remembered::forget(PartitionId place) {
-  const std::lock_guard lock(mutex_);
-  known_.erase(place);
+  const auto [known, added] = known_.try_emplace(place, Known{next_offset, epoch});
+  // A worker that comes late does not hide what the next owner said.
+  if (!added && known->second.epoch <= epoch) known->second = {next_offset, epoch};
 }
 
 bool Remembered::knows(PartitionId place, std::optional<int64_t> next_offset, int64_t epoch) const {
@@ -78,12 +101,30 @@ bool Remembered::knows(PartitionId place, std::optional<int64_t> next_offset, in
          found->second.epoch + 1 == epoch;
 }
 
+bool Remembered::set_back(PartitionId place, std::optional<int64_t> next_offset,
+                          int64_t epoch) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = known_.find(place);
+  if (found == known_.end()) return false;
+  const Known& known = found->second;
+  if (epoch <= known.epoch) return true;
+  return epoch == known.epoch + 1 && (!next_offset || *next_offset < known.next_offset);
+}
+
+std::map<PartitionId, int64_t> Remembered::next_offsets() const {
+  const std::lock_guard lock(mutex_);
+  std::map<PartitionId, int64_t> offsets;
+  for (const auto& [place, known] : known_) offsets[place] = known.next_offset;
+  return offsets;
+}
+
 Shared::Shared(const Config& config, const Profile& profile, std::vector<std::string> topics,
-               bool drain)
+               bool drain, std::map<PartitionId, int64_t> committed_before)
     : config(config),
       profile(profile),
       topics(std::move(topics)),
       drain(drain),
+      committed_before(std::move(committed_before)),
       clock(config.bridge.clock ? Clock(*config.bridge.clock) : Clock()),
       lists(profile.lists.size()),
       dedup(profile.topics.size(), config.bridge.dedup_max_ids),

@@ -21,12 +21,14 @@
 #include "bridge/metrics.hpp"
 #include "bridge/ownership.hpp"
 #include "bridge/profile.hpp"
+#include "bridge/server_run.hpp"
 
 namespace globalmart {
 
 // The request to end, and what went wrong. Thread-safe.
 class StopSignal {
  public:
+  // Somebody wants the end: also when the process was about to begin anew.
   void request();
   bool requested() const { return requested_.load(std::memory_order_relaxed); }
   // Seconds since it was requested; 0 before.
@@ -36,15 +38,24 @@ class StopSignal {
 
   // A part cannot go on: the process ends with this message and status. The first one counts.
   void fail(int status, const std::string& message);
+  // All parts end, and then the process begins anew, with an empty memory; see run_bridge. Does
+  // nothing when the end is requested already.
+  void begin_anew(const std::string& message);
+  bool begins_anew() const;
+  // The end waits for nothing: a part has failed, or the process begins anew.
+  bool at_once() const;
   int status() const;
   std::string message() const;
 
  private:
+  void request_locked();
+
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::atomic<bool> requested_{false};
   std::chrono::steady_clock::time_point since_{};
   int status_ = 0;
+  bool anew_ = false;
   std::string message_;
 };
 
@@ -67,31 +78,37 @@ class Remembered {
  public:
   // `epoch`: by which this process owned the partition then.
   void set(PartitionId place, int64_t next_offset, int64_t epoch);
-  // What is in the memory is not certain: read it back.
-  void forget(PartitionId place);
   // For the new owner by `epoch`: whether nobody else has moved the partition since, or has owned
   // it and may have applied redrives.
   bool knows(PartitionId place, std::optional<int64_t> next_offset, int64_t epoch) const;
+  // Whether the database that gave the new owner this has lost something that this process
+  // committed: epochs only rise, and offsets fall by reset_offsets() alone, which raises the epoch.
+  bool set_back(PartitionId place, std::optional<int64_t> next_offset, int64_t epoch) const;
+  std::map<PartitionId, int64_t> next_offsets() const;
 
  private:
-  mutable std::mutex mutex_;
   struct Known {
     int64_t next_offset;
     int64_t epoch;
   };
+  mutable std::mutex mutex_;
   std::map<PartitionId, Known> known_;
 };
 
 struct Shared {
-  Shared(const Config& config, const Profile& profile, std::vector<std::string> topics, bool drain);
+  Shared(const Config& config, const Profile& profile, std::vector<std::string> topics, bool drain,
+         std::map<PartitionId, int64_t> committed_before = {});
 
   const Config& config;
   const Profile& profile;
   const std::vector<std::string> topics;  // names in Kafka by topic of the profile
   const bool drain;
+  // How far this process was before it began anew.
+  const std::map<PartitionId, int64_t> committed_before;
   const Clock clock;
   Lists lists;
   Dedup dedup;
+  ServerRun server_run;
   Ownership ownership;
   Remembered remembered;
   Metrics metrics;

@@ -87,10 +87,41 @@ std::map<PartitionId, Beginning> find_beginnings(KafkaSource& source, const Prof
   return beginnings;
 }
 
+namespace {
+
+// The memory would drop as repeated what the database has lost. Every worker may have judged by it
+// since, so it cannot be mended under them: the whole process begins anew.
+void require_not_set_back(const Shared& shared, const ClaimedPartition& one) {
+  if (!shared.remembered.set_back(one.place, one.next_offset, one.epoch)) return;
+  throw DatabaseSetBack("the database lacks what was committed of " +
+                        shared.profile.topics[one.place.topic].name + " partition " +
+                        std::to_string(one.place.partition));
+}
+
+// After the process has begun anew: says what the database has lost.
+void warn_of_loss(const Shared& shared, const ClaimedPartition& one, size_t worker) {
+  const auto before = shared.committed_before.find(one.place);
+  if (before == shared.committed_before.end()) return;
+  const int64_t next = one.next_offset.value_or(0);
+  if (next >= before->second) return;
+  log_warn("the database is at offset " + std::to_string(next) + ", but everything below " +
+               std::to_string(before->second) +
+               " was committed: it was set back (a failover to a standby that lagged, a recovery "
+               "to a point in time, or reset_offsets); going on at " +
+               std::to_string(next),
+           {{"worker", worker + 1},
+            {"topic", shared.profile.topics[one.place.topic].name},
+            {"partition", one.place.partition}});
+}
+
+}  // namespace
+
 void load_recent_ids(Shared& shared, Writer& writer, const std::vector<ClaimedPartition>& claimed,
                      size_t worker) {
   std::map<uint32_t, std::vector<int32_t>> unknown;
   for (const ClaimedPartition& one : claimed) {
+    require_not_set_back(shared, one);
+    warn_of_loss(shared, one, worker);
     if (shared.profile.topics[one.place.topic].id < 0) continue;
     if (shared.remembered.knows(one.place, one.next_offset, one.epoch)) continue;
     unknown[one.place.topic].push_back(one.place.partition);

@@ -39,7 +39,8 @@ std::map<PartitionId, Beginning> find_beginnings(KafkaSource& source, const Prof
                                                  bool start_at_latest);
 
 // Fills the memory of ids for partitions that this process did not have before. `worker`: its
-// number, for the log. Throws DatabaseError.
+// number, for the log. Throws DatabaseError, or DatabaseSetBack when the database lacks what this
+// process has committed.
 void load_recent_ids(Shared& shared, Writer& writer, const std::vector<ClaimedPartition>& claimed,
                      size_t worker);
 

@@ -26,7 +26,7 @@ Worker::Worker(Shared& shared, size_t number)
       number_(number),
       open_(shared),
       writer_(shared.config.postgres, shared.profile, "writer " + std::to_string(number + 1),
-              shared.fault_point),
+              shared.server_run, shared.fault_point),
       redriver_(shared, writer_, number) {}
 
 void Worker::run() {
@@ -34,6 +34,8 @@ void Worker::run() {
     work();
   } catch (const TopicMismatch& error) {
     shared_.stop.fail(kExitTopicMismatch, error.what());
+  } catch (const DatabaseSetBack& error) {
+    shared_.stop.begin_anew(error.what());
   } catch (const std::exception& error) {
     shared_.stop.fail(kExitFailed, error.what());
   }
@@ -94,8 +96,9 @@ void Worker::run_session() {
     if (fenced_) throw DatabaseError("GM001", "another bridge owns one of the partitions now");
     if (done && !reassign_) break;
   }
+  if (shared_.stop.begins_anew()) open_.abandon();
   if (flush() == Flushed::kYes) report_ends();
-  if (shared_.stop.requested() && shared_.stop.status() != 0) open_.abandon();
+  if (shared_.stop.at_once()) open_.abandon();
   source_->close();
   let_go();
 }
@@ -156,6 +159,7 @@ void Worker::take_over(const std::vector<PartitionId>& places) {
     own_[one.place] = owned;
     PartitionStatus status;
     status.epoch = one.epoch;
+    status.worker = number_;
     status.next_offset = owned.next_offset;
     shared_.ownership.add(one.place, status);
     list.push_back({one.place, owned.position});
@@ -167,13 +171,14 @@ void Worker::take_over(const std::vector<PartitionId>& places) {
 
 // Called by librdkafka from within consume or close: the last moment to commit what is in hand.
 void Worker::on_revoked() {
+  if (shared_.stop.begins_anew()) open_.abandon();
   if (!open_.empty() && !source_->assignment_lost() && !fenced_) flush();
   open_.abandon();
   let_go();
 }
 
 void Worker::let_go() {
-  for (const auto& [place, owned] : own_) shared_.ownership.remove(place);
+  for (const auto& [place, owned] : own_) shared_.ownership.remove(place, owned.epoch);
   own_.clear();
   last_owned_ = nullptr;
   pending_.clear();
@@ -186,7 +191,42 @@ void Worker::take_messages() {
   pending_.clear();
   pending_begin_ = 0;
   const int age = shared_.config.bridge.batch_age_ms;
-  source_->consume(pending_, open_.room(), age > 0 ? age : kIdleWaitMs);
+  const int wait = age > 0 ? age : kIdleWaitMs;
+  shared_.ownership.heard(number_, std::chrono::milliseconds(wait));
+  source_->consume(pending_, open_.room(), wait);
+  leave_ends();
+  shared_.ownership.heard(number_);
+}
+
+void Worker::leave_end(PartitionId place, OwnPartition& owned) {
+  if (!owned.at_end) return;
+  owned.at_end = false;
+  // The database must not take it for idle however long the batch waits.
+  if (shared_.ownership.set_at_end(place, owned.epoch, false)) shared_.closer.notify();
+}
+
+// What was taken may wait behind batches that the database does not let in.
+void Worker::leave_ends() {
+  const auto at_end = [](const auto& entry) { return entry.second.at_end; };
+  if (std::none_of(own_.begin(), own_.end(), at_end)) return;
+  const rd_kafka_message_t* last = nullptr;
+  for (const KafkaMessage& message : pending_) {
+    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
+    // Messages of one partition come in rows.
+    if (last && last->rkt == message->rkt && last->partition == message->partition) continue;
+    last = message.get();
+    const auto place = source_->place_of(*message);
+    const auto owned = place ? own_.find(*place) : own_.end();
+    if (owned != own_.end()) leave_end(*place, owned->second);
+  }
+}
+
+bool Worker::is_pending(PartitionId place) {
+  return std::any_of(pending_.begin() + static_cast<std::ptrdiff_t>(pending_begin_), pending_.end(),
+                     [&](const KafkaMessage& message) {
+                       return message && message->err == RD_KAFKA_RESP_ERR_NO_ERROR &&
+                              source_->place_of(*message) == place;
+                     });
 }
 
 // Moves them into the batch; a batch that is full is applied on the way.
@@ -230,7 +270,7 @@ bool Worker::take(KafkaMessage& message, PartitionId place, OwnPartition& owned)
   const int64_t offset = message->offset;
   if (!open_.add(message, place)) return false;
   owned.position = offset + 1;
-  owned.at_end = false;
+  leave_end(place, owned);
   return true;
 }
 
@@ -240,7 +280,7 @@ void Worker::handle_event(const rd_kafka_message_t& message) {
   switch (message.err) {
     case RD_KAFKA_RESP_ERR__PARTITION_EOF: {
       const auto owned = place ? own_.find(*place) : own_.end();
-      if (owned != own_.end() && message.offset >= owned->second.position) {
+      if (owned != own_.end() && message.offset >= owned->second.position && !is_pending(*place)) {
         owned->second.at_end = true;
         log_debug("the partition is at its end", {{"worker", number_ + 1},
                                                   {"topic", source_->topic_name(place->topic)},
@@ -292,8 +332,7 @@ Worker::Flushed Worker::flush() {
       if (error.fenced()) {
         log_warn("another bridge owns one of the partitions now", {{"worker", number_ + 1}});
         fenced_ = true;
-        open_.abandon();
-        let_go();
+        give_up(uncertain);
         return Flushed::kFenced;
       }
       limit_.error("the batch was not applied", error, {{"worker", number_ + 1}});
@@ -302,16 +341,33 @@ Worker::Flushed Worker::flush() {
         uncertain = true;
       }
       writer_.forget_leaves();
+    } catch (const DatabaseSetBack& error) {
+      shared_.stop.begin_anew(error.what());
+      give_up(uncertain);
+      return Flushed::kGivenUp;
     }
     shared_.metrics.set_ready(number_, false);
     if (!pause(++attempt) || (!shared_.drain && source_->assignment_lost())) {
       // What follows must not be applied without this: wait to be assigned anew.
-      open_.abandon();
-      let_go();
+      give_up(uncertain);
       return Flushed::kGivenUp;
     }
   }
   return Flushed::kYes;
+}
+
+// The ids of a batch that may be in the database must be neither free, since a copy in another
+// worker's partition would be let in, nor known, since the batch may come again.
+void Worker::give_up(bool uncertain) {
+  if (uncertain) {
+    shared_.stop.begin_anew(
+        "whether a batch was applied before its connection was lost is not "
+        "known, and its partitions are gone");
+    open_.abandon_uncertain();
+  } else {
+    open_.abandon();
+  }
+  let_go();
 }
 
 // Decodes the messages of the batch again; the refused ones become dead letters.
@@ -363,9 +419,9 @@ void Worker::after_commit(double seconds) {
   for (const auto& [place, advance] : open_.batch().advances()) {
     OwnPartition& owned = own_.at(place);
     owned.next_offset = advance.next_offset;
-    shared_.ownership.committed(place, advance);
-    shared_.ownership.set_end_offset(place, source_->cached_end(place));
-    shared_.ownership.set_at_end(place, owned.at_end);
+    shared_.ownership.committed(place, owned.epoch, advance);
+    shared_.ownership.set_end_offset(place, owned.epoch, source_->cached_end(place));
+    shared_.ownership.set_at_end(place, owned.epoch, owned.at_end);
     shared_.remembered.set(place, advance.next_offset, owned.epoch);
     offsets.push_back({place, advance.next_offset});
   }
@@ -394,7 +450,7 @@ void Worker::report_ends() {
   if (!open_.empty() || pending_begin_ < pending_.size()) return;
   bool changed = false;
   for (const auto& [place, owned] : own_) {
-    if (owned.at_end) changed |= shared_.ownership.set_at_end(place, true);
+    if (owned.at_end) changed |= shared_.ownership.set_at_end(place, owned.epoch, true);
   }
   if (changed) shared_.closer.notify();
 }
@@ -421,16 +477,15 @@ void Worker::redrive(bool all) {
     if (!error.connection_lost()) return;
     writer_.connection().close();
     if (!begun) return;
-    // Whether the redrives are in is not known, so neither is what the memory of ids lacks.
-    for (const auto& [place, epoch] : epochs) shared_.remembered.forget(place);
-    reassign_ = true;
+    shared_.stop.begin_anew(
+        "whether redrives were applied before the connection was lost is not known");
   }
 }
 
 bool Worker::pause(int attempt) {
   const int wait = std::min(2000, 100 << std::min(attempt - 1, 5));
   if (shared_.stop.requested()) {
-    if (shared_.stop.age() > kStopPatience || shared_.stop.status() != 0) return false;
+    if (shared_.stop.age() > kStopPatience || shared_.stop.at_once()) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(std::min(wait, 500)));
     return true;
   }

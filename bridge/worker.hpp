@@ -46,7 +46,14 @@ class Worker {
   void handle_event(const rd_kafka_message_t& message);
   bool drained() const;
 
+  // A message of a partition was taken from Kafka: it is not at its end, whenever it is applied.
+  void leave_end(PartitionId place, OwnPartition& owned);
+  void leave_ends();
+  bool is_pending(PartitionId place);
+
   Flushed flush();
+  // Gives up the batch in hand and the partitions. `uncertain`: the batch may have been applied.
+  void give_up(bool uncertain);
   void redo(const std::vector<Rejection>& refused);
   void after_commit(double seconds);
   void close();

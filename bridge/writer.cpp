@@ -40,18 +40,19 @@ std::string optional_time(const std::optional<Micros>& value) {
 }  // namespace
 
 Writer::Writer(const PostgresConfig& config, const Profile& profile, std::string role,
-               FaultPoint& fault_point)
+               ServerRun& server_run, FaultPoint& fault_point)
     : config_(config),
       profile_(profile),
       role_(std::move(role)),
       connection_(config, role_),
+      server_run_(server_run),
       fault_point_(fault_point) {}
 
 void Writer::make_ready() {
   if (!connection_.connected()) {
     in_transaction_ = false;
     leaves_.clear();
-    connection_.connect();
+    server_run_.connect(connection_);
   } else if (in_transaction_) {
     connection_.execute("ROLLBACK");
   }

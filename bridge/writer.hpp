@@ -12,6 +12,7 @@
 #include "bridge/batch.hpp"
 #include "bridge/fault_point.hpp"
 #include "bridge/postgres.hpp"
+#include "bridge/server_run.hpp"
 
 namespace globalmart {
 
@@ -35,10 +36,10 @@ struct Fence {
 class Writer {
  public:
   Writer(const PostgresConfig& config, const Profile& profile, std::string role,
-         FaultPoint& fault_point);
+         ServerRun& server_run, FaultPoint& fault_point);
 
   Postgres& connection() { return connection_; }
-  // Connects if need be, and ends what an earlier error left open.
+  // Connects if need be, and ends what an earlier error left open. Throws DatabaseSetBack too.
   void make_ready();
 
   // Becomes the owner of partitions: raises their epochs, so that whoever owned them is fenced. A
@@ -91,6 +92,7 @@ class Writer {
   const Profile& profile_;
   const std::string role_;
   Postgres connection_;
+  ServerRun& server_run_;
   FaultPoint& fault_point_;
   bool in_transaction_ = false;
   std::map<std::pair<const StreamPlan*, int32_t>, std::string> leaves_;

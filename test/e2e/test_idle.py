@@ -81,3 +81,92 @@ def test_a_bridge_that_is_down_makes_nothing_idle(shop, broker):
         now // instants.SECOND,
     )
     assert closed
+
+
+def checkout(instant):
+    return json.dumps(
+        {
+            "event_id": str(uuid.uuid4()),
+            "event_type": "checkout",
+            "timestamp": instants.show(instant),
+            "user_id": "USER_1",
+            "session_id": "eeeeeeee-eeee-4eee-8eee-000000000001",
+            "country": "Japan",
+        }
+    ).encode()
+
+
+def set_now(database, instant):
+    """The clock of sessions that are open too; None: the real one again."""
+    database.execute("SELECT globalmart.clock()")  # loads the library, which owns the setting
+    value = "DEFAULT" if instant is None else f"'{instants.show(instant)}'"
+    database.execute(f"ALTER SYSTEM SET globalmart.now = {value}")
+    database.execute("SELECT pg_reload_conf()")
+
+
+def test_a_partition_that_waits_for_the_database_is_not_idle(shop, broker):
+    """The database refuses orders while time goes by: neither they nor what comes to the worker's
+    other partitions meanwhile is late afterwards."""
+    topics = Topics(broker, 1)
+    start = instants.parse("2026-11-20T10:00:00Z")
+    database = shop.database
+    for name, stream in (("orders_a_second", "transactions"), ("carts_a_second", "cart_events")):
+        query = QUICK.replace("orders_a_second", name).replace("transactions", stream)
+        database.execute(query.format(idle=5))
+    domains = (
+        "domain IN (SELECT domain FROM globalmart.streams"
+        " WHERE stream IN ('transactions', 'cart_events'))"
+    )
+
+    def put(number):
+        time = start + number * instants.SECOND
+        return [
+            Message(contract.TRANSACTIONS, 0, number, None, order(time), time),
+            Message(contract.CART, 0, number, None, checkout(time), time),
+        ]
+
+    def wait_for(what, condition):
+        wait_until(lambda: database.value(condition), what, process=shop.bridge.process)
+
+    try:
+        set_now(database, start)
+        topics.put(put(0))
+        hour = instants.show(start + instants.HOUR)
+        shop.set_up(topics, None, bridge__workers=1, bridge__clock=hour)
+        shop.bridge.start()
+        progress = f" FROM globalmart.partition_progress WHERE {domains}"
+        wait_for("both at their end", "SELECT count(at_end_since) = 2" + progress)
+        leaf = database.value("SELECT globalmart.make_partition('transactions', '2026-11-20')")
+        database.execute(
+            """CREATE FUNCTION public.disk_full() RETURNS trigger LANGUAGE plpgsql AS
+               $$ BEGIN RAISE disk_full; END $$"""
+        )
+        database.execute(
+            f"CREATE TRIGGER disk_full BEFORE INSERT ON globalmart.{leaf}"
+            " FOR EACH ROW EXECUTE FUNCTION public.disk_full()"
+        )
+        late = put(1)
+        topics.put(late[:1])
+        wait_until(
+            lambda: "the batch was not applied" in shop.bridge.log.read_text(),
+            "the refusal",
+            process=shop.bridge.process,
+        )
+        topics.put(late[1:])  # the worker does not ask for it before the order is in
+        wait_for("both to be left", "SELECT count(at_end_since) = 0" + progress)
+        minute = instants.show(start + 60 * instants.SECOND)
+        set_now(database, start + 60 * instants.SECOND)
+        wait_for("the bridge to report", f"SELECT min(checked_at) = '{minute}'" + progress)
+        database.close_windows()
+        database.execute(f"DROP TRIGGER disk_full ON globalmart.{leaf}")
+        for stream in ("transactions", "cart_events"):
+            wait_for(stream, f"SELECT count(*) = 2 FROM globalmart.{stream}")
+        assert database.rows("SELECT rollup, kafka_offset FROM globalmart.late_events") == []
+        # At their end again, and then idle.
+        wait_for("both at their end", "SELECT count(at_end_since) = 2" + progress)
+        set_now(database, start + 180 * instants.SECOND)
+        for name in ("orders_a_second", "carts_a_second"):
+            wait_for(name, f"SELECT sum(orders) = 2 FROM globalmart.{name}")
+        assert shop.bridge.stop() == 0
+    finally:
+        set_now(database, None)

@@ -84,7 +84,7 @@ COMMENT ON FUNCTION globalmart.try_execute(text[], int) IS
   'Runs statements together under a lock_timeout of 50 ms, up to so many times; false when none got its locks';
 
 -- A leaf of its own, not attached yet: same columns, checks and defaults as the root, and the statement
--- trigger, because a statement that names the leaf fires the leaf's only.
+-- triggers, because a statement that names the leaf fires the leaf's only.
 CREATE FUNCTION globalmart.create_leaf(stream text, leaf text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -98,14 +98,12 @@ BEGIN
   EXECUTE format('GRANT INSERT ON globalmart.%I TO globalmart_writer', leaf);
   EXECUTE format('GRANT SELECT ON globalmart.%I TO globalmart_reader', leaf);
   IF EXISTS (SELECT FROM globalmart.streams AS s WHERE s.stream = create_leaf.stream) THEN
-    EXECUTE format(
-      'CREATE TRIGGER fold_rows AFTER INSERT ON globalmart.%I REFERENCING NEW TABLE AS new_rows '
-      'FOR EACH STATEMENT EXECUTE FUNCTION globalmart.fold_rows(%L)', leaf, stream);
+    PERFORM globalmart.create_stream_triggers(stream, format('globalmart.%I', leaf)::regclass);
   END IF;
 END
 $$;
 COMMENT ON FUNCTION globalmart.create_leaf(text, text) IS
-  'Makes a table like a stream''s, with its trigger and grants, to be attached as a partition';
+  'Makes a table like a stream''s, with its triggers and grants, to be attached as a partition';
 
 CREATE FUNCTION globalmart.create_default_leaf(stream text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

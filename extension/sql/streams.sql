@@ -117,6 +117,37 @@ $$;
 COMMENT ON FUNCTION globalmart.has_message_columns(regclass) IS
   'Whether a table has received_at timestamptz, kafka_partition int and kafka_offset bigint, all NOT NULL';
 
+-- Rows are folded as they come and never again: what a rollup has counted stays counted. DELETE is left to
+-- retention and to those who must erase something.
+CREATE FUNCTION globalmart.refuse_change() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  RAISE feature_not_supported USING
+    MESSAGE = format('%s of %I is not supported: it is a stream, and rollups do not follow', TG_OP, TG_TABLE_NAME),
+    HINT = 'Append a row that corrects the other, with an id of its own. Old rows go by globalmart.drop_old_partitions() and delete_old_rows().';
+END
+$$;
+COMMENT ON FUNCTION globalmart.refuse_change() IS
+  'Statement trigger of stream tables: refuses UPDATE, ON CONFLICT DO UPDATE and TRUNCATE with 0A000';
+
+CREATE FUNCTION globalmart.create_stream_triggers(stream text, relation regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = relation AND g.tgfoid = 'globalmart.fold_rows()'::regprocedure) THEN
+    EXECUTE format(
+      'CREATE TRIGGER fold_rows AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
+      'FOR EACH STATEMENT EXECUTE FUNCTION globalmart.fold_rows(%L)', relation, stream);
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = relation AND g.tgfoid = 'globalmart.refuse_change()'::regprocedure) THEN
+    EXECUTE format(
+      'CREATE TRIGGER refuse_change BEFORE UPDATE OR TRUNCATE ON %s '
+      'FOR EACH STATEMENT EXECUTE FUNCTION globalmart.refuse_change()', relation);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.create_stream_triggers(text, regclass) IS
+  'Gives a stream''s table, or a partition of it, the triggers that fold its rows and keep them as they are; harmless when they are there';
+
 CREATE FUNCTION globalmart.make_stream(
   name text, relation regclass, domain text, topic text, time_column name, id_column name, line_column name)
 RETURNS void
@@ -140,12 +171,7 @@ BEGIN
     SELECT t.relid FROM pg_catalog.pg_partition_tree(make_stream.relation) AS t
     UNION SELECT make_stream.relation
   LOOP
-    IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = part
-                   AND g.tgfoid = 'globalmart.fold_rows()'::pg_catalog.regprocedure) THEN
-      EXECUTE pg_catalog.format(
-        'CREATE TRIGGER fold_rows AFTER INSERT ON %s REFERENCING NEW TABLE AS new_rows '
-        'FOR EACH STATEMENT EXECUTE FUNCTION globalmart.fold_rows(%L)', part, make_stream.name);
-    END IF;
+    PERFORM globalmart.create_stream_triggers(make_stream.name, part);
   END LOOP;
   PERFORM globalmart.definitions_changed(make_stream.domain);
 END

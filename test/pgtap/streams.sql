@@ -1,7 +1,7 @@
 -- The stream tables: columns as the bridge copies them, one fold for each statement, ranges that plain SQL
 -- cannot leave.
 SET globalmart.now = '2026-11-24 12:00:00+00';
-SELECT plan(34);
+SELECT plan(46);
 
 SELECT is(
   (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN '!' ELSE '' END, ', ' ORDER BY a.attnum)
@@ -76,6 +76,28 @@ SELECT is(pg_temp.folds('transactions'), 4::bigint, 'a statement without rows fo
 
 SELECT is((SELECT array_agg(DISTINCT kafka_partition) FROM globalmart.transactions), '{-1}'::int[], 'rows that come by SQL are of partition -1');
 SELECT is((SELECT count(DISTINCT kafka_offset) FROM globalmart.transactions), 10::bigint, 'each with an offset of its own');
+
+-- What is folded stays as it was: by the root, by every leaf, in detectors' tables, and in partitions that are made later.
+SELECT is(globalmart.make_partition('transactions', '2026-12-24'), 'transactions_p20261224', 'a partition that is made later');
+SELECT is_empty(
+  $$SELECT s.stream, t.relid::regclass
+    FROM globalmart.streams AS s, LATERAL (SELECT p.relid::oid FROM pg_partition_tree(s.relation) AS p UNION SELECT s.relation::oid) AS t
+    WHERE NOT EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = t.relid AND g.tgfoid = 'globalmart.refuse_change()'::regprocedure AND g.tgenabled = 'O')$$,
+  'every table of a stream keeps its rows as they are');
+CREATE UNIQUE INDEX ON globalmart.transactions_p20261124 (transaction_id);
+SELECT throws_ok(statement, '0A000', format('%s of %s is not supported: it is a stream, and rollups do not follow', what, relation), 'refused: ' || statement)
+FROM (VALUES
+  ('UPDATE', 'transactions', 'UPDATE globalmart.transactions SET total_amount = 7'),
+  ('UPDATE', 'transactions_p20261124', 'UPDATE globalmart.transactions_p20261124 SET total_amount = 7'),
+  ('UPDATE', 'transactions_p20261224', 'UPDATE globalmart.transactions_p20261224 SET total_amount = 7'),
+  ('UPDATE', 'transactions_default', 'UPDATE globalmart.transactions_default SET total_amount = 7'),
+  ('UPDATE', 'high_value_anomalies', 'UPDATE globalmart.high_value_anomalies SET user_id = ''USER_2'''),
+  ('UPDATE', 'transactions_p20261124', 'INSERT INTO globalmart.transactions_p20261124 (event_time, transaction_id, user_id, total_amount, payment_method, country)
+    VALUES (''2026-11-24 10:00+00'', gen_random_uuid(), ''USER_1'', 1, ''PayPal'', ''UK'') ON CONFLICT (transaction_id) DO UPDATE SET total_amount = 7'),
+  ('UPDATE', 'transactions', 'MERGE INTO globalmart.transactions AS t USING (VALUES (1)) AS v(n) ON true WHEN MATCHED THEN UPDATE SET total_amount = 7'),
+  ('TRUNCATE', 'transactions', 'TRUNCATE globalmart.transactions'),
+  ('TRUNCATE', 'transactions_p20261124', 'TRUNCATE globalmart.transactions_p20261124')) AS c(what, relation, statement);
+SELECT is((SELECT count(*) FROM globalmart.transactions), 10::bigint, 'and nothing has changed');
 
 -- Ranges.
 PREPARE put(text, text) AS INSERT INTO globalmart.transactions (event_time, transaction_id, user_id, total_amount, payment_method, country)

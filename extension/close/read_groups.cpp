@@ -85,11 +85,20 @@ bool finish(GroupStates& states, const Group& group, int index,
   return false;
 }
 
-void require_select(const char* rollup) {
+void require_select(const char* rollup, Oid user) {
   // The partials say what the rollup's table will say: whoever may read the one may read the other.
   const Oid relation = store::table_oid(rollup);
-  const AclResult result = pg_class_aclcheck(relation, GetUserId(), ACL_SELECT);
+  const AclResult result = pg_class_aclcheck(relation, user, ACL_SELECT);
   if (result != ACLCHECK_OK) aclcheck_error(result, OBJECT_TABLE, rollup);
+}
+
+// The owner of the function that runs: what reads the partials, which nobody else may.
+Oid owner_of_function(FunctionCallInfo fcinfo) {
+  HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(fcinfo->flinfo->fn_oid));
+  if (!HeapTupleIsValid(tuple)) elog(ERROR, "cache lookup failed for function");
+  const Oid owner = reinterpret_cast<Form_pg_proc>(GETSTRUCT(tuple))->proowner;
+  ReleaseSysCache(tuple);
+  return owner;
 }
 
 void require_columns(const Version& version, TupleDesc columns) {
@@ -156,13 +165,20 @@ GLOBALMART_FUNCTION(globalmart_read_groups) {
   using namespace globalmart::closing;
   Version* version = nullptr;
   WindowRange range{};
+  Oid caller = InvalidOid;
+  int caller_context = 0;
   auto* result = reinterpret_cast<ReturnSetInfo*>(fcinfo->resultinfo);
   pg::guarded([&] {
     if (PG_ARGISNULL(0))
       ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("version must not be null"));
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    // The function is the caller's, so that it is his right which is asked for; the rest is read
+    // with the owner's. An error ends that as it ends the transaction, or the subtransaction.
+    GetUserIdAndSecContext(&caller, &caller_context);
+    SetUserIdAndSecContext(owner_of_function(fcinfo),
+                           caller_context | SECURITY_LOCAL_USERID_CHANGE);
     version = read_version(PG_GETARG_INT32(0));
-    require_select(version->rollup);
+    require_select(version->rollup, caller);
     require_columns(*version, result->setDesc);
     range.from = PG_ARGISNULL(1) ? version->progress.merged_until : PG_GETARG_TIMESTAMPTZ(1);
     range.until = PG_ARGISNULL(2) ? kPlusInfinity : PG_GETARG_TIMESTAMPTZ(2);
@@ -190,5 +206,6 @@ GLOBALMART_FUNCTION(globalmart_read_groups) {
   });
   merger.finish();
   pg::guarded([&] { emit(merger, *version, result); });
+  SetUserIdAndSecContext(caller, caller_context);
   return Datum{0};
 }

@@ -11,6 +11,8 @@ REVOKE ALL ON ALL SEQUENCES IN SCHEMA globalmart FROM PUBLIC;
 REVOKE ALL ON ALL ROUTINES IN SCHEMA globalmart FROM PUBLIC;
 
 GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA globalmart TO globalmart_owner;
+-- What install_shop() runs is run by whoever calls it, a superuser perhaps: not for a member to change.
+REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON globalmart.shop_scripts, globalmart.setting_definitions FROM globalmart_owner;
 GRANT USAGE, SELECT, UPDATE ON ALL SEQUENCES IN SCHEMA globalmart TO globalmart_owner;
 GRANT EXECUTE ON ALL ROUTINES IN SCHEMA globalmart TO globalmart_owner;
 
@@ -22,13 +24,26 @@ BEGIN
   -- Readers and the bridge ask for these without seeing what they are made of.
   ALTER FUNCTION globalmart.watermark(text) SECURITY DEFINER;
   ALTER FUNCTION globalmart.closed_until(text) SECURITY DEFINER;
-  ALTER FUNCTION globalmart.read_groups(int, timestamptz, timestamptz) SECURITY DEFINER;
+  -- read_groups asks for the caller's right itself and reads as its owner.
+  ALTER FUNCTION globalmart.read_groups(int, timestamptz, timestamptz) OWNER TO globalmart_owner;
   FOR definer IN
     SELECT p.oid FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'globalmart'::regnamespace AND p.prosecdef
   LOOP
     EXECUTE format('ALTER FUNCTION %s OWNER TO globalmart_owner', definer);
     EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC', definer);
+  END LOOP;
+
+  -- What a definition means must not hang on the settings of the session that closes a window.
+  FOR definer IN
+    SELECT p.oid FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = 'globalmart'::regnamespace
+      AND p.proname IN ('fold_rows', 'merge_version', 'verify', 'backfill_step', 'describe_rollup', 'describe_detector')
+  LOOP
+    EXECUTE format('ALTER FUNCTION %s SET timezone = ''UTC''', definer);
+    EXECUTE format('ALTER FUNCTION %s SET datestyle = ''ISO, YMD''', definer);
+    EXECUTE format('ALTER FUNCTION %s SET intervalstyle = ''postgres''', definer);
+    EXECUTE format('ALTER FUNCTION %s SET extra_float_digits = 1', definer);
   END LOOP;
 END
 $definers$;

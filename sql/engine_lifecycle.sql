@@ -112,8 +112,9 @@ SELECT * FROM life_verified;
 -- backfill: windows from before, step by step
 --
 SET client_min_messages = warning;
-SELECT globalmart.backfill_begin('life_later', interval '3 minutes') AS announced;
-SELECT globalmart.backfill_step('life_later', interval '3 minutes') AS more;
+SELECT globalmart.backfill_begin('life_later', interval '3 minutes') AS announced \gset
+SELECT :'announced' AS announced;
+SELECT globalmart.backfill_step('life_later', :'announced') AS more;
 SELECT rollup, events_from, filled_until, ends, rows_filled FROM globalmart.backfills;
 SELECT min(window_start), max(window_end), sum(events) FROM globalmart.life_later;
 SELECT count(*) FROM globalmart.verify('life_later');

@@ -25,7 +25,7 @@ COMMENT ON COLUMN globalmart.backfills.filled_from IS 'Windows that end later ar
 COMMENT ON COLUMN globalmart.backfills.filled_until IS 'And those that end by then; without windows whose rows are gone';
 COMMENT ON COLUMN globalmart.backfills.ends IS 'Where it will be finished: the last window that is not live';
 
-CREATE FUNCTION globalmart.backfill_step(name text, step interval) RETURNS boolean
+CREATE FUNCTION globalmart.backfill_step(name text, announced timestamptz) RETURNS boolean
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   state globalmart.backfills;
@@ -38,7 +38,8 @@ DECLARE
 BEGIN
   SELECT b.* INTO state FROM globalmart.backfills AS b WHERE b.rollup = backfill_step.name FOR UPDATE;
   SELECT * INTO part FROM globalmart.batch_parts(backfill_step.name) AS p WHERE p.first_version;
-  target := part.backfilled_until;
+  -- Not what another session has announced since: its events in flight are waited for there.
+  target := least(announced, part.backfilled_until);
   IF state.filled_until >= target THEN
     RETURN state.filled_until < state.ends;
   END IF;
@@ -59,7 +60,8 @@ BEGIN
   RETURN target < state.ends;
 END
 $$;
-COMMENT ON FUNCTION globalmart.backfill_step(text, interval) IS 'Fills the windows that backfill_publish announced';
+COMMENT ON FUNCTION globalmart.backfill_step(text, timestamptz) IS
+  'Fills the windows that backfill_begin announced, after the folds from before that have ended; announced: what it gave. True when more are to come';
 
 -- Windows whose rows are gone are passed over and named: half of their rows would make a wrong row.
 CREATE FUNCTION globalmart.backfill_pass_over(name text, version globalmart.rollup_versions, stream text, gone_until timestamptz)
@@ -188,13 +190,16 @@ CREATE PROCEDURE globalmart.backfill_rollup(name text, step interval DEFAULT '1 
 LANGUAGE plpgsql AS $$
 DECLARE
   steps int := 0;
+  announced timestamptz;
 BEGIN
   -- Publish, wait, fill: as a close, so that an event is either in the raw rows that are read, or late.
-  WHILE globalmart.backfill_begin(name, step) IS NOT NULL LOOP
+  LOOP
+    announced := globalmart.backfill_begin(name, step);
+    EXIT WHEN announced IS NULL;
     COMMIT;
     PERFORM globalmart.wait_for_folds((SELECT r.domain FROM globalmart.rollups AS r WHERE r.name = backfill_rollup.name));
     COMMIT;
-    PERFORM globalmart.backfill_step(name, step);
+    PERFORM globalmart.backfill_step(name, announced);
     COMMIT;
     steps := steps + 1;
   END LOOP;

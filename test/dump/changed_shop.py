@@ -144,6 +144,6 @@ def altered(database, name, old, new):
 
 def begin_backfill(database):
     """The first step of several: the rest is done after the dump."""
-    database.execute("SELECT globalmart.backfill_begin('best_countries', '10 minutes')")
+    announced = database.value("SELECT globalmart.backfill_begin('best_countries', '10 minutes')")
     database.execute("SELECT globalmart.wait_for_folds()")
-    database.execute("SELECT globalmart.backfill_step('best_countries', '10 minutes')")
+    database.execute("SELECT globalmart.backfill_step('best_countries', %s)", announced)

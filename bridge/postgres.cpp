@@ -75,9 +75,11 @@ void Postgres::connect() {
   connection_.reset(PQconnectdbParams(keys.data(), values.data(), 1));
   if (PQstatus(connection_.get()) != CONNECTION_OK) fail_connection();
   PQsetNoticeReceiver(connection_.get(), on_notice, this);
+  // Closes see what was committed while they waited, whatever the database's default.
   // The server must notice soon when this process is gone: its locks hold up the next owner.
   execute("SET work_mem = " + literal(config_.work_mem) +
-          "; SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres';"
+          "; SET default_transaction_isolation = 'read committed';"
+          " SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres';"
           " SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3;"
           " SET tcp_keepalives_count = 3; SET client_connection_check_interval = '1s';"
           " SET idle_in_transaction_session_timeout = '60s'");

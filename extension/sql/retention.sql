@@ -166,6 +166,8 @@ DECLARE
   to_time timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
   needed_by text;
 BEGIN
+  -- The second look, under the lock, must see a row that arrived since the first.
+  PERFORM globalmart.require_read_committed('days can only be dropped');
   IF received_before IS NULL OR to_time > received_before THEN
     RETURN 'the retention setting';
   END IF;

@@ -141,6 +141,24 @@ def test_a_rollup_that_fails_is_a_warning(shop, broker):
     assert "level=warning" in line and "resume_rollup('brittle')" in line
 
 
+def test_a_database_with_another_isolation_level(shop, broker):
+    topics = Topics(broker, 1)
+    topics.put(carts(0, 100))
+    database = shop.database
+    database.execute(
+        """SELECT globalmart.create_rollup('isolated', $$
+             SELECT window_start, window_end, country, count(*) AS events
+             FROM globalmart.cart_events, globalmart.tumble(event_time, interval '10 seconds')
+             GROUP BY window_start, window_end, country $$, lateness => interval '0')"""
+    )
+    name = database.value("SELECT quote_ident(current_database())")
+    database.execute(f"ALTER DATABASE {name} SET default_transaction_isolation = 'serializable'")
+    bridge = shop.set_up(topics, CASE_CLOCK)
+    bridge.drain()
+    assert database.value("SELECT count(*) FROM globalmart.isolated") > 0
+    assert not logged(bridge, "READ COMMITTED")
+
+
 def test_a_log_of_json(shop, broker):
     topics = Topics(broker, 1)
     topics.put(carts(0, 3) + carts(3, 1, country='"Atlantis"\\'))

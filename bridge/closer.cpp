@@ -193,11 +193,12 @@ void Closer::report_partitions() {
       if (ends.size() > 1) ends += ',';
       ends += at->second.at_end ? 't' : 'f';
     }
-    const std::vector<std::optional<std::string>> parameters = {shared_.profile.topics[topic].name,
-                                                                integer_array(numbers),
-                                                                integer_array(epochs), ends + "}"};
+    const std::vector<std::optional<std::string>> parameters = {
+        shared_.profile.topics[topic].name, integer_array(numbers), integer_array(epochs),
+        ends + "}", shared_.dedup.capped() ? "t" : "f"};
     connection_.query(
-        "SELECT globalmart.report_partitions($1::text, $2::int[], $3::bigint[], $4::bool[])",
+        "SELECT globalmart.report_partitions($1::text, $2::int[], $3::bigint[], $4::bool[], "
+        "$5::bool)",
         parameters);
   }
   reported_version_ = version;

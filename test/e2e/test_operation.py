@@ -159,6 +159,20 @@ def test_a_database_with_another_isolation_level(shop, broker):
     assert not logged(bridge, "READ COMMITTED")
 
 
+def test_a_memory_of_ids_that_is_too_small_is_in_the_status(shop, broker):
+    topics = Topics(broker, 1)
+    topics.put(carts(0, 1500))
+    bridge = shop.set_up(topics, CASE_CLOCK, bridge__dedup_max_ids=1000, bridge__batch_messages=100)
+    bridge.start()
+    state = "SELECT state, remedy FROM globalmart.status WHERE part = 'event ids'"
+    wait_until(
+        lambda: shop.database.value("SELECT sum(accepted) FROM globalmart.kafka_offsets") == 1500, "all events"
+    )
+    wait_until(lambda: shop.database.rows(state)[0][0] == "forgotten early", "the status", process=bridge.process)
+    assert "dedup_max_ids" in shop.database.rows(state)[0][1]
+    bridge.stop()
+
+
 def test_a_log_of_json(shop, broker):
     topics = Topics(broker, 1)
     topics.put(carts(0, 3) + carts(3, 1, country='"Atlantis"\\'))

@@ -97,6 +97,7 @@ class Compactor {
       for (size_t i = 0; i < layout_.entries.size(); ++i)
         if (stored.entries[entry].holds(layout_.entries[i])) ours[entry] = static_cast<int>(i);
     while (!in.done()) {
+      pg::check_interrupts();
       const std::string_view key = in.bytes();
       const uint64_t hash = hash_bytes(key.data(), key.size());
       Group* group;
@@ -125,6 +126,7 @@ class Compactor {
     ByteReader in(chunk);
     const PartialLayout stored = PartialLayout::read(in);
     while (!in.done()) {
+      pg::check_interrupts();
       continued_.emplace(in.bytes());
       read_session_span(in);
       for (const PartialLayout::Entry& entry : stored.entries)

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "pg/entry.hpp"
+
 namespace globalmart::closing {
 
 Merger::Merger(const Version& version, WindowRange range, std::vector<AggregateSpec> specs)
@@ -75,6 +77,7 @@ void Merger::take(int64_t stamp, int64_t slice, std::string_view chunk) {
 
   if (layout.sessions) {
     while (!in.done()) {
+      pg::check_interrupts();
       const std::string_view key = rollup_key(in.bytes());
       const auto [first, last] = read_session_span(in);
       Group& head = table_.at(hash_bytes(key.data(), key.size()), 0, key);
@@ -102,6 +105,7 @@ void Merger::take(int64_t stamp, int64_t slice, std::string_view chunk) {
     const uint64_t hash = hash_bytes(key.data(), key.size());
     const ByteReader group_states = in;
     for (Micros start : starts) {
+      pg::check_interrupts();
       in = group_states;
       merge_states(layout, in, table_.at(hash, start, key));
     }
@@ -123,6 +127,7 @@ void Merger::join_sessions(Group& head) {
 
 void Merger::finish() {
   for (Group* group : table_.groups()) {
+    pg::check_interrupts();
     if (version_.window.kind == WindowKind::kSession)
       join_sessions(*group);
     else

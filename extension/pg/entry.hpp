@@ -103,6 +103,11 @@ auto guarded(Call&& call) {
   }
 }
 
+// CHECK_FOR_INTERRUPTS for code that owns something with a destructor: cancels by PgError.
+inline void check_interrupts() {
+  if (INTERRUPTS_PENDING_CONDITION()) guarded([] { CHECK_FOR_INTERRUPTS(); });
+}
+
 // What an exception says, in memory of the current context; no destructor, so it survives ereport.
 struct Failure {
   ErrorData* postgres = nullptr;  // when set, the rest is not used

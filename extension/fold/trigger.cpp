@@ -156,6 +156,14 @@ GLOBALMART_FUNCTION(globalmart_fold_rows) {
     state = store::read_progress(domain, snapshot, &progress, &progress_count);
     program = &fold::program_for(stream_name, RelationGetRelid(trigger->tg_relation),
                                  state.definition_version);
+    // A trigger on a detector's table would run the program within itself.
+    if (program->busy)
+      ereport(ERROR, errcode(ERRCODE_TRIGGERED_DATA_CHANGE_VIOLATION),
+              errmsg("rows cannot be inserted into stream \"%s\" while its rows are folded",
+                     stream_name),
+              errdetail("A trigger on the table of a detector inserts into the stream that the "
+                        "detector reads."),
+              errhint("Insert them in another transaction, or into another stream."));
     fold::judge_as_first_fold(domain, held, state, progress, progress_count);
     fold::apply_progress(*program, progress, progress_count);
     PopActiveSnapshot();

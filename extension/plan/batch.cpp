@@ -62,6 +62,7 @@ const char* late_match(const store::Stream* stream, const char* l) {
 // those of all versions, with partly_late_events this one's.
 void append_counted_rows(StringInfo sql, const store::Stream* stream, const BatchOf& batch,
                          const char* where, const WindowShape& window) {
+  if (stream == nullptr) elog(ERROR, "the query reads a table that is no stream");
   const Oid oid = stream->relation;
   const char* time = quoted(oid, stream->time_column);
   const char* id = quoted(oid, stream->id_column);
@@ -230,6 +231,19 @@ void sessionize(const Definition* definition, Query* inner, const store::Stream*
                     bounds));
 }
 
+// Replaces the stream that a branch reads. A view's query has entries beside it that nothing in
+// FROM names: the view itself, as OLD and NEW.
+template <typename Replace>
+void replace_stream(Query* branch, Replace replace) {
+  List *varnos = NIL, *quals = NIL;
+  flatten_from(branch, reinterpret_cast<Node*>(branch->jointree), &varnos, &quals);
+  ListCell* each;
+  foreach (each, varnos) {
+    RangeTblEntry* entry = rt_fetch(lfirst_int(each), branch->rtable);
+    if (entry->rtekind == RTE_RELATION) replace(entry);
+  }
+}
+
 // Turns the innermost query into one over the raw rows that count, within the bounds.
 void read_raw_rows(const Definition* definition, Query* inner, const BatchOf& batch) {
   if (definition->window.kind == WindowKind::kSession) {
@@ -257,21 +271,13 @@ void read_raw_rows(const Definition* definition, Query* inner, const BatchOf& ba
                                                     definition->outline->source, columns));
   } else {
     Query* query = source->subquery;
-    List* branches = NIL;
-    if (query->setOperations == nullptr) {
-      branches = list_make1(query);
-    } else {
-      foreach (each, query->rtable)
-        branches = lappend(branches, lfirst_node(RangeTblEntry, each)->subquery);
-    }
-    foreach (each, branches) {
-      auto* branch = static_cast<Query*>(lfirst(each));
-      if (branch == nullptr) continue;
-      ListCell* entry;
-      foreach (entry, branch->rtable)
-        if (lfirst_node(RangeTblEntry, entry)->rtekind == RTE_RELATION)
-          replace(lfirst_node(RangeTblEntry, entry));
-    }
+    if (query->setOperations == nullptr)
+      replace_stream(query, replace);
+    else
+      foreach (each, query->rtable) {
+        Query* branch = lfirst_node(RangeTblEntry, each)->subquery;
+        if (branch != nullptr) replace_stream(branch, replace);
+      }
   }
   inner->jointree->quals = make_and_qual(inner->jointree->quals,
                                          window_bounds(definition->outline->window_varno, false));

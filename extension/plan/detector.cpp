@@ -39,6 +39,9 @@ DetectorDefinition* read_detector(const char* text) {
   RangeTblEntry* entry = rt_fetch(varno, query->rtable);
   if (entry->rtekind != RTE_RELATION || !store::is_stream(entry->relid))
     refuse(kDetector, "FROM", "a source that is not a stream", hint);
+  if (entry->tablesample != nullptr) refuse(kDetector, "TABLESAMPLE", "a sample of a stream", hint);
+  require_columns(kDetector, reinterpret_cast<Node*>(query->targetList));
+  require_columns(kDetector, query->jointree->quals);
   if (contain_mutable_functions(query->jointree->quals))
     refuse(kDetector, "WHERE", "a condition whose value may change over time",
            "Use immutable functions only.");

@@ -20,6 +20,19 @@ const Subject kRollup = {
 namespace {
 
 const char* const kShapeHint = kRollup.shape;
+constexpr int kMaxWindowsOfEvent = 10000;
+
+bool refuse_other_than_columns(Node* node, void* context) {
+  if (node == nullptr) return false;
+  if (IsA(node, Var) && reinterpret_cast<Var*>(node)->varattno <= 0) {
+    const auto* var = reinterpret_cast<Var*>(node);
+    const bool row = var->varattno == InvalidAttrNumber;
+    refuse(*static_cast<const Subject*>(context), row ? "a whole row" : "a system column",
+           row ? "a reference to a whole row" : "a reference to a system column",
+           "Name the columns that are meant; count(*) counts rows.");
+  }
+  return walk_expression(node, refuse_other_than_columns, context);
+}
 
 void pin_setting(const char* name, const char* value) {
   set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
@@ -44,6 +57,10 @@ bool reads_clock(Node* node, void* context) {
 }
 
 }  // namespace
+
+void require_columns(const Subject& subject, Node* expr) {
+  refuse_other_than_columns(expr, const_cast<Subject*>(&subject));
+}
 
 void require_repeatable(Query* query, const Subject& subject, const char* hint) {
   if (contain_volatile_functions(reinterpret_cast<Node*>(query)))
@@ -107,24 +124,6 @@ Query* analyze_select(const char* text, const Subject& subject) {
   return query;
 }
 
-namespace {
-
-WindowKind function_kind(const RangeTblEntry* entry, bool* found) {
-  *found = false;
-  if (entry->rtekind != RTE_FUNCTION || list_length(entry->functions) != 1)
-    return WindowKind::kTumble;
-  auto* function = linitial_node(RangeTblFunction, entry->functions);
-  if (!IsA(function->funcexpr, FuncExpr)) return WindowKind::kTumble;
-  const Oid oid = reinterpret_cast<FuncExpr*>(function->funcexpr)->funcid;
-  *found = true;
-  if (store::is_our_function(oid, "tumble")) return WindowKind::kTumble;
-  if (store::is_our_function(oid, "hop")) return WindowKind::kHop;
-  if (store::is_our_function(oid, "session")) return WindowKind::kSession;
-  *found = false;
-  return WindowKind::kTumble;
-}
-
-// The range table entries that FROM names, and the quals of its joins, flattened.
 void flatten_from(Query* query, Node* node, List** varnos, List** quals) {
   if (IsA(node, RangeTblRef)) {
     *varnos = lappend_int(*varnos, reinterpret_cast<RangeTblRef*>(node)->rtindex);
@@ -142,6 +141,23 @@ void flatten_from(Query* query, Node* node, List** varnos, List** quals) {
       flatten_from(query, static_cast<Node*>(lfirst(each)), varnos, quals);
     if (from->quals != nullptr) *quals = lappend(*quals, from->quals);
   }
+}
+
+namespace {
+
+WindowKind function_kind(const RangeTblEntry* entry, bool* found) {
+  *found = false;
+  if (entry->rtekind != RTE_FUNCTION || list_length(entry->functions) != 1)
+    return WindowKind::kTumble;
+  auto* function = linitial_node(RangeTblFunction, entry->functions);
+  if (!IsA(function->funcexpr, FuncExpr)) return WindowKind::kTumble;
+  const Oid oid = reinterpret_cast<FuncExpr*>(function->funcexpr)->funcid;
+  *found = true;
+  if (store::is_our_function(oid, "tumble")) return WindowKind::kTumble;
+  if (store::is_our_function(oid, "hop")) return WindowKind::kHop;
+  if (store::is_our_function(oid, "session")) return WindowKind::kSession;
+  *found = false;
+  return WindowKind::kTumble;
 }
 
 bool has_window(Query* query, List* varnos, Index* source, Index* window, WindowKind* kind) {
@@ -175,6 +191,8 @@ Micros interval_micros(Node* argument, const char* what, bool positive) {
 }
 
 void read_window(Outline* outline, WindowKind kind) {
+  if (rt_fetch(outline->window_varno, outline->inner->rtable)->funcordinality)
+    refuse("WITH ORDINALITY", "numbers of windows", kShapeHint);
   auto* function = linitial_node(
       RangeTblFunction, rt_fetch(outline->window_varno, outline->inner->rtable)->functions);
   auto* call = castNode(FuncExpr, copyObjectImpl(function->funcexpr));
@@ -198,6 +216,11 @@ void read_window(Outline* outline, WindowKind kind) {
     refuse_value("the width and the slide of the window",
                  "the width of a sliding window must be a multiple of its slide",
                  "hop(event_time, interval '6 minutes', interval '2 minutes'), for example.");
+  // Each event has a group in each of its windows.
+  if (window.width / window.slide > kMaxWindowsOfEvent)
+    refuse_value("the width and the slide of the window",
+                 psprintf("an event cannot be in more than %d sliding windows", kMaxWindowsOfEvent),
+                 "Give the window a longer slide, or a smaller width.");
 }
 
 Branch* plain_branch(Query* query, bool is_inner) {
@@ -214,6 +237,9 @@ Branch* plain_branch(Query* query, bool is_inner) {
     refuse(
         "FROM", "a source that is not a stream",
         "Register the table with globalmart.create_stream, or choose one of globalmart.streams.");
+  if (entry->tablesample != nullptr) refuse("TABLESAMPLE", "a sample of a stream", kShapeHint);
+  require_columns(kRollup, reinterpret_cast<Node*>(query->targetList));
+  require_columns(kRollup, reinterpret_cast<Node*>(quals));
   auto* branch = static_cast<Branch*>(palloc0(sizeof(Branch)));
   branch->relation = entry->relid;
   branch->varno = linitial_int(varnos);
@@ -271,6 +297,7 @@ void read_branches(Outline* outline) {
       refuse(
           "FROM", psprintf("the table %s, which is not a stream", get_rel_name(entry->relid)),
           "Register the table with globalmart.create_stream, or choose one of globalmart.streams.");
+    if (entry->tablesample != nullptr) refuse("TABLESAMPLE", "a sample of a stream", kShapeHint);
     auto* branch = static_cast<Branch*>(palloc0(sizeof(Branch)));
     branch->relation = entry->relid;
     branch->varno = outline->source;
@@ -366,6 +393,9 @@ Outline* read_outline(const char* text) {
   if (inner->hasTargetSRFs)
     refuse("SELECT", "set-returning functions in the innermost query", kShapeHint);
 
+  require_columns(kRollup, reinterpret_cast<Node*>(inner->targetList));
+  require_columns(kRollup, outline->where);
+  require_columns(kRollup, inner->havingQual);
   read_window(outline, kind);
   read_branches(outline);
   if (kind != WindowKind::kTumble &&

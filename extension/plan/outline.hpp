@@ -51,6 +51,9 @@ Query* innermost(const Outline* outline, Query* top);
 // Fills the output part of a definition: columns, types, natural key, clock columns.
 void describe_output(const Outline* outline, Definition* definition, bool keys_not_null);
 
+// The range table entries that FROM names, and the quals of its joins, flattened.
+void flatten_from(Query* query, Node* node, List** varnos, List** quals);
+
 // Is this node the window function's column: 1 window_start, 2 window_end; 0 otherwise.
 int window_column(const Outline* outline, const Node* node);
 

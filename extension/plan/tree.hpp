@@ -55,6 +55,10 @@ extern const Subject kDetector;
   refuse(kRollup, part, what, hint);
 }
 
+// Refuses whole rows and system columns: the engine reads a row's columns by their numbers.
+// Expressions of one query; its subqueries have their own.
+void require_columns(const Subject& subject, Node* expr);
+
 // A value that makes no sense: 22023.
 [[noreturn]] inline void refuse_value(const char* part, const char* message, const char* hint) {
   ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message),

@@ -71,14 +71,14 @@ bool finish(GroupStates& states, const Group& group, int index,
         *result = pg::from_decimal(
             {state.mantissa, state.scale, static_cast<Decimal::Special>(state.special)});
       else
-        *result = pg::to_datum({false, state.integer, {state.bytes, state.length}}, type);
+        *result = pg::to_checked_datum({false, state.integer, {state.bytes, state.length}}, type);
       return true;
     }
     case AggregateKind::kFirst:
     case AggregateKind::kLast: {
       const PositionState& state = states.position(group.states(), index);
       if (!state.set) return false;
-      *result = pg::to_datum({false, state.integer, {state.bytes, state.length}}, type);
+      *result = pg::to_checked_datum({false, state.integer, {state.bytes, state.length}}, type);
       return true;
     }
   }
@@ -144,7 +144,7 @@ void emit(Merger& merger, const Version& version, ReturnSetInfo* result) {
       const pg::TypeForm& type = version.plan_keys[version.key_numbers[i]];
       const Value value = read_key_field(key, type.form);
       nulls[2 + i] = value.is_null;
-      if (!value.is_null) values[2 + i] = pg::to_datum(value, type);
+      if (!value.is_null) values[2 + i] = pg::to_checked_datum(value, type);
     }
     for (int i = 0; i < aggregates; ++i)
       nulls[2 + keys + i] = !finish(merger.states(), *window.group, i,

@@ -4,6 +4,8 @@
 #include <limits>
 #include <stdexcept>
 
+#include "core/bytes.hpp"
+
 extern "C" {
 #include "utils/fmgrprotos.h"
 }
@@ -29,12 +31,31 @@ constexpr uint16_t kShort = 0x8000;
 constexpr uint16_t kSpecial = 0xC000;
 constexpr uint16_t kNan = 0xC000;
 constexpr uint16_t kPlusInfinity = 0xD000;
+constexpr uint16_t kMinusInfinity = 0xF000;
 
 __int128 multiply(__int128 value, int power_of_ten) {
   for (; power_of_ten > 0; --power_of_ten)
     if (__builtin_mul_overflow(value, static_cast<__int128>(10), &value))
       throw std::overflow_error("decimal out of range");
   return value;
+}
+
+// Whether these are bytes that PostgreSQL itself keeps for a number.
+bool is_stored_numeric(std::string_view bytes) {
+  uint16_t header;
+  if (bytes.size() < sizeof header || bytes.size() % 2 != 0) return false;
+  memcpy(&header, bytes.data(), sizeof header);
+  if ((header & kSignMask) == kSpecial)
+    return bytes.size() == sizeof header &&
+           (header == kNan || header == kPlusInfinity || header == kMinusInfinity);
+  const size_t begin = (header & kSignMask) == kShort ? 2 : 4;
+  if (bytes.size() < begin) return false;
+  int16_t digit = 1;
+  for (size_t at = begin; at < bytes.size(); at += 2) {
+    memcpy(&digit, bytes.data() + at, 2);
+    if (digit < 0 || digit > 9999 || (at == begin && digit == 0)) return false;
+  }
+  return digit != 0;  // neither the first nor the last one is kept when it is 0
 }
 
 }  // namespace
@@ -122,6 +143,26 @@ Datum to_datum(const Value& value, const TypeForm& form) {
   char* made = static_cast<char*>(palloc0(value.bytes.size() + 1));
   memcpy(made, value.bytes.data(), value.bytes.size());
   return PointerGetDatum(made);
+}
+
+Datum to_checked_datum(const Value& value, const TypeForm& form) {
+  if (form.by_value || form.length > 0) return to_datum(value, form);
+  switch (form.type) {
+    case TEXTOID:
+    case VARCHAROID:
+      if (!pg_verifymbstr(value.bytes.data(), static_cast<int>(value.bytes.size()), true))
+        throw CorruptBytes("a stored text is none in the encoding of the database");
+      break;
+    case NUMERICOID:
+      if (!is_stored_numeric(value.bytes))
+        throw CorruptBytes("a stored numeric has bytes that no number has");
+      break;
+    case BYTEAOID:
+      break;
+    default:
+      throw CorruptBytes("a stored value is of a type that is not stored");
+  }
+  return to_datum(value, form);
 }
 
 Decimal to_decimal(Datum datum) {

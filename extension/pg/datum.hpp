@@ -29,6 +29,10 @@ Value to_key_value(Datum datum, const TypeForm& form);
 // A datum in the current memory context.
 Datum to_datum(const Value& value, const TypeForm& form);
 
+// As to_datum, for bytes that were stored, and so may have been changed: throws CorruptBytes for
+// those that no value of the type has, and for types that keys and states do not hold.
+Datum to_checked_datum(const Value& value, const TypeForm& form);
+
 // numeric <-> Decimal. Throws std::overflow_error beyond 38 digits.
 Decimal to_decimal(Datum numeric);
 Datum from_decimal(const Decimal& value);

@@ -165,7 +165,8 @@ AggregateDefinition* classify(Aggref* aggref, const char* part) {
   const bool ordered = made->kind == AggregateKind::kMin || made->kind == AggregateKind::kMax;
   const bool hashed =
       made->kind == AggregateKind::kDistinct || made->kind == AggregateKind::kSketch;
-  if ((ordered || hashed) && !supported_key_type(made->value_type))
+  const bool kept = made->kind == AggregateKind::kFirst || made->kind == AggregateKind::kLast;
+  if ((ordered || hashed || kept) && !supported_key_type(made->value_type))
     refuse(part, psprintf("%s over %s", name, format_type_be(made->value_type)),
            "Cast the argument to text, uuid, an integer, numeric or a timestamp.");
   return made;

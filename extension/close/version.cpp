@@ -1,23 +1,13 @@
 #include "close/version.hpp"
 
 #include "plan/tree.hpp"
+#include "store/catalog.hpp"
 
-namespace globalmart::closing {
-
-namespace {
-
-int* integer_array(Datum datum) {
-  Datum* values;
-  bool* nulls;
-  int count;
-  deconstruct_array(DatumGetArrayTypeP(datum), INT4OID, 4, true, TYPALIGN_INT, &values, &nulls,
-                    &count);
-  auto* numbers = static_cast<int*>(palloc(sizeof(int) * (count + 1)));
-  for (int i = 0; i < count; ++i) numbers[i] = DatumGetInt32(values[i]);
-  return numbers;
+extern "C" {
+#include "utils/datum.h"
 }
 
-}  // namespace
+namespace globalmart::closing {
 
 Version* read_version(int version_id) {
   auto* version = static_cast<Version*>(palloc0(sizeof(Version)));
@@ -30,7 +20,8 @@ Version* read_version(int version_id) {
   SPI_execute_with_args(
       "SELECT v.rollup, v.domain, v.query, v.plan_id, v.key_numbers, v.aggregate_numbers, "
       "v.live_from, "
-      "v.live_until, p.base_query, p.slice_width FROM globalmart.rollup_versions AS v "
+      "v.live_until, p.base_query, p.slice_width, pg_catalog.cardinality(p.aggregate_signatures) "
+      "FROM globalmart.rollup_versions AS v "
       "JOIN globalmart.partial_plans AS p USING (plan_id) WHERE v.version_id = $1",
       1, types, arguments, nullptr, true, 1);
   if (SPI_processed != 1)
@@ -48,8 +39,13 @@ Version* read_version(int version_id) {
   version->domain = SPI_getvalue(row, columns, 2);
   query = SPI_getvalue(row, columns, 3);
   version->plan_id = DatumGetInt32(value(4));
-  version->key_numbers = integer_array(value(5));
-  version->aggregate_numbers = integer_array(value(6));
+  // Copies, which are checked when the definition is known.
+  bool no_keys, no_aggregates;
+  Datum key_numbers = SPI_getbinval(row, columns, 5, &no_keys);
+  if (!no_keys) key_numbers = datumCopy(key_numbers, false, -1);
+  Datum aggregate_numbers = SPI_getbinval(row, columns, 6, &no_aggregates);
+  if (!no_aggregates) aggregate_numbers = datumCopy(aggregate_numbers, false, -1);
+  const int states = DatumGetInt32(value(11));  // NULL reads as 0
   version->live_from = DatumGetTimestampTz(value(7));
   version->live_until = DatumGetTimestampTz(value(8));
   base_query = SPI_getvalue(row, columns, 9);
@@ -66,6 +62,17 @@ Version* read_version(int version_id) {
       static_cast<pg::TypeForm*>(palloc(sizeof(pg::TypeForm) * (base->key_count + 1)));
   for (int i = 0; i < base->key_count; ++i)
     version->plan_keys[i] = pg::type_form(exprType(plan::cell<Node>(base->key_exprs, i)));
+
+  const plan::Definition* own = version->definition;
+  version->key_numbers =
+      store::read_numbers(key_numbers, no_keys, own->key_count, base->key_count, version->rollup);
+  version->aggregate_numbers = store::read_numbers(
+      aggregate_numbers, no_aggregates, list_length(own->aggregates), states, version->rollup);
+  // Keys are read from the plan's bytes as what they are there.
+  for (int i = 0; i < own->key_count; ++i)
+    if (version->plan_keys[version->key_numbers[i]].type !=
+        exprType(plan::cell<Node>(own->key_exprs, i)))
+      store::refuse_catalogue(version->rollup);
 
   store::ProgressRow* rows;
   int count;

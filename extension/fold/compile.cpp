@@ -154,7 +154,9 @@ void Compiler::add_plan(int plan_id, int occurrence, const std::vector<CompiledV
   wanted_.clear();
   for (const auto& [version, definition] : versions) {
     const plan::Input* input = input_for(definition, relation, occurrence);
-    for (int i = 0; i < version->aggregate_count; ++i)
+    // A version that was moved to another plan.
+    if (input == nullptr) store::refuse_catalogue(version->rollup);
+    for (int i = 0; i < list_length(definition->aggregates); ++i)
       wanted_.try_emplace(version->aggregate_numbers[i],
                           cell<plan::AggregateDefinition>(definition->aggregates, i),
                           static_cast<const Aggref*>(cell<Aggref>(input->aggregates, i)));
@@ -196,6 +198,9 @@ void Compiler::compile(const char* stream_name, Oid relation) {
   foreach (each, read_versions(stream.domain)) {
     auto* version = static_cast<CatalogVersion*>(lfirst(each));
     plan::Definition* definition = plan::read_definition(version->query);
+    version->aggregate_numbers = store::read_numbers(version->stored_numbers, !version->has_numbers,
+                                                     list_length(definition->aggregates),
+                                                     version->state_count, version->rollup);
     if (input_for(definition, stream.relation, 0) != nullptr)
       by_plan_[version->plan_id].emplace_back(version, definition);
   }

@@ -1,20 +1,10 @@
 #include "fold/definitions.hpp"
 
-namespace globalmart::fold {
-
-namespace {
-
-int* integer_array(Datum datum, int* count) {
-  Datum* values;
-  bool* nulls;
-  deconstruct_array(DatumGetArrayTypeP(datum), INT4OID, 4, true, TYPALIGN_INT, &values, &nulls,
-                    count);
-  auto* numbers = static_cast<int*>(palloc(sizeof(int) * (*count + 1)));
-  for (int i = 0; i < *count; ++i) numbers[i] = DatumGetInt32(values[i]);
-  return numbers;
+extern "C" {
+#include "utils/datum.h"
 }
 
-}  // namespace
+namespace globalmart::fold {
 
 List* read_versions(const char* domain) {
   MemoryContext caller = CurrentMemoryContext;
@@ -26,7 +16,7 @@ List* read_versions(const char* domain) {
       "SELECT v.version_id, v.rollup, v.query, v.plan_id, v.aggregate_numbers, v.live_from, "
       "v.live_until, p.base_query, "
       "NOT EXISTS (SELECT FROM globalmart.rollup_versions AS o WHERE o.rollup = v.rollup AND "
-      "o.version_id < v.version_id) "
+      "o.version_id < v.version_id), pg_catalog.cardinality(p.aggregate_signatures) "
       "FROM globalmart.rollup_versions AS v "
       "JOIN globalmart.partial_plans AS p USING (plan_id) "
       "JOIN globalmart.rollup_progress AS g USING (version_id) "
@@ -47,7 +37,11 @@ List* read_versions(const char* domain) {
     version->rollup = text(2);
     version->query = text(3);
     version->plan_id = DatumGetInt32(value(4));
-    version->aggregate_numbers = integer_array(value(5), &version->aggregate_count);
+    bool null;
+    const Datum numbers = SPI_getbinval(rows->vals[row], rows->tupdesc, 5, &null);
+    version->has_numbers = !null;
+    if (!null) version->stored_numbers = datumCopy(numbers, false, -1);
+    version->state_count = DatumGetInt32(value(10));  // NULL reads as 0
     version->live_from = DatumGetTimestampTz(value(6));
     version->live_until = DatumGetTimestampTz(value(7));
     version->base_query = text(8);

@@ -12,8 +12,10 @@ struct CatalogVersion {
   const char* rollup;
   const char* query;
   int plan_id;
-  int* aggregate_numbers;
-  int aggregate_count;
+  Datum stored_numbers;  // int[] as it stands in the catalogue, unless has_numbers is false
+  bool has_numbers;
+  int state_count;         // of the plan
+  int* aggregate_numbers;  // the same, checked against the query by the compiler
   Micros live_from;
   Micros live_until;
   const char* base_query;

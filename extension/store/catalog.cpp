@@ -11,11 +11,46 @@ char* text_column(SPITupleTable* table, int row, int column) {
   return value;
 }
 
-AttrNumber column_number(Oid relation, const char* name) {
-  return name == nullptr ? InvalidAttrNumber : get_attnum(relation, name);
+// The table may have been altered since create_stream looked at it; a column of another type would
+// be read for what it is not. InvalidOid: any type.
+AttrNumber column_number(Oid relation, const char* name, Oid type) {
+  if (name == nullptr) return InvalidAttrNumber;
+  const AttrNumber number = get_attnum(relation, name);
+  if (number <= 0 || (OidIsValid(type) && get_atttype(relation, number) != type))
+    ereport(ERROR, errcode(ERRCODE_UNDEFINED_COLUMN),
+            errmsg("stream table \"%s\" has no column %s%s", get_rel_name(relation),
+                   quote_identifier(name),
+                   OidIsValid(type) ? psprintf(" of type %s", format_type_be(type)) : ""),
+            errhint("Give the column back its name and type with ALTER TABLE."));
+  return number;
 }
 
 }  // namespace
+
+void refuse_catalogue(const char* rollup) {
+  ereport(ERROR, errcode(ERRCODE_DATA_CORRUPTED),
+          errmsg("what globalmart.rollup_versions says of rollup \"%s\" was not written for its "
+                 "query",
+                 rollup),
+          errhint("Drop the rollup and create it again."));
+  pg_unreachable();
+}
+
+int* read_numbers(Datum numbers, bool is_null, int count, int limit, const char* rollup) {
+  if (is_null) refuse_catalogue(rollup);
+  Datum* values;
+  bool* nulls;
+  int found;
+  deconstruct_array(DatumGetArrayTypeP(numbers), INT4OID, 4, true, TYPALIGN_INT, &values, &nulls,
+                    &found);
+  if (found != count) refuse_catalogue(rollup);
+  auto* read = static_cast<int*>(palloc(sizeof(int) * (count + 1)));
+  for (int i = 0; i < count; ++i) {
+    read[i] = DatumGetInt32(values[i]);
+    if (nulls[i] || read[i] < 0 || read[i] >= limit) refuse_catalogue(rollup);
+  }
+  return read;
+}
 
 Oid schema_oid() { return get_namespace_oid("globalmart", false); }
 
@@ -65,13 +100,13 @@ Stream* find_stream(Oid relation) {
     stream->domain = text_column(rows, 0, 2);
     stream->topic = text_column(rows, 0, 3);
     stream->relation = relation = static_cast<Oid>(strtoul(text_column(rows, 0, 8), nullptr, 10));
-    stream->time_column = column_number(relation, text_column(rows, 0, 4));
-    stream->id_column = column_number(relation, text_column(rows, 0, 5));
-    stream->line_column = column_number(relation, text_column(rows, 0, 6));
+    stream->time_column = column_number(relation, text_column(rows, 0, 4), TIMESTAMPTZOID);
+    stream->id_column = column_number(relation, text_column(rows, 0, 5), UUIDOID);
+    stream->line_column = column_number(relation, text_column(rows, 0, 6), InvalidOid);
     if (text_column(rows, 0, 7)[0] == 't') {
-      stream->partition_column = column_number(relation, "kafka_partition");
-      stream->offset_column = column_number(relation, "kafka_offset");
-      stream->received_column = column_number(relation, "received_at");
+      stream->partition_column = column_number(relation, "kafka_partition", INT4OID);
+      stream->offset_column = column_number(relation, "kafka_offset", INT8OID);
+      stream->received_column = column_number(relation, "received_at", TIMESTAMPTZOID);
     }
     MemoryContextSwitchTo(spi);
   }

@@ -34,4 +34,10 @@ Oid partial_log_oid(const char* domain, int generation);
 // A function of schema globalmart by name and number of arguments.
 bool is_our_function(Oid function, const char* name);
 
+// Numbers of a version's keys or states in its plan: exactly `count` of them, each below `limit`. A
+// catalogue row may have been changed by hand or come from a dump: XX001 for anything else.
+int* read_numbers(Datum numbers, bool is_null, int count, int limit, const char* rollup);
+// XX001: what the catalogue says of a rollup cannot be so.
+[[noreturn]] void refuse_catalogue(const char* rollup);
+
 }  // namespace globalmart::store

@@ -1,7 +1,7 @@
 -- What a definition, a table or a row of the catalogue must not be able to do: end the server, or show its memory.
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS globalmart CASCADE;
-DROP TABLE IF EXISTS attacked, attacked_later CASCADE;
+DROP TABLE IF EXISTS attacked, attacked_kept CASCADE;
 CREATE EXTENSION globalmart;
 RESET client_min_messages;
 \set SHOW_CONTEXT never
@@ -80,3 +80,80 @@ DROP TRIGGER again ON globalmart.found;
 INSERT INTO attacked (event_time, k, i) VALUES ('2026-11-20 11:30:00Z', 'once', 1);
 SELECT k, i FROM globalmart.found;
 SELECT globalmart.drop_detector('found');
+
+\echo -- states whose bytes are not known to be a value of their type
+SELECT attack_rollup('SELECT window_start, window_end, globalmart.first_by(arr, event_time, event_id) FROM public.attacked, WINDOW');
+SELECT attack_rollup('SELECT window_start, window_end, globalmart.last_by(arr, event_time) FROM public.attacked, WINDOW');
+\echo -- partials with bytes that no text and no numeric has
+CREATE TABLE attacked_kept (event_time timestamptz NOT NULL, event_id uuid NOT NULL, t text, n numeric);
+SELECT globalmart.add_message_columns('attacked_kept');
+SELECT globalmart.create_stream('attacked_kept', 'attacked_kept', 'attacked_kept', NULL, 'event_time', 'event_id');
+SELECT globalmart.create_rollup('kept_text', 'SELECT window_start, window_end, globalmart.first_by(t, event_time, event_id) AS v FROM public.attacked_kept, globalmart.tumble(event_time, interval ''1 minute'') GROUP BY 1, 2');
+SELECT globalmart.create_rollup('kept_number', 'SELECT window_start, window_end, n, count(*) AS c FROM public.attacked_kept, globalmart.session(event_time, interval ''1 hour'') GROUP BY 1, 2, 3');
+INSERT INTO attacked_kept VALUES ('2026-11-20 11:30:00Z', '00000000-0000-0000-0000-000000000001', 'zzzz', 1234.5678);
+SELECT v FROM globalmart.kept_text_live;
+SELECT n, c FROM globalmart.kept_number_live;
+CREATE FUNCTION forge(was text, becomes text) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+DECLARE
+  hits bigint;
+BEGIN
+  UPDATE globalmart.partial_log_attacked_kept_0 SET body = decode(replace(encode(body, 'hex'), was, becomes), 'hex')
+  WHERE encode(body, 'hex') LIKE '%' || was || '%';
+  GET DIAGNOSTICS hits = ROW_COUNT;
+  RETURN QUERY VALUES (hits || ' forged');
+  RETURN QUERY SELECT attack('SELECT octet_length(v) FROM globalmart.kept_text_live');
+  RETURN QUERY SELECT attack('SELECT n + 1 FROM globalmart.kept_number_live');
+  RAISE EXCEPTION SQLSTATE 'TT000';
+EXCEPTION WHEN SQLSTATE 'TT000' THEN
+END
+$$;
+SELECT forge('7a7a7a7a', '7a7a7aff');
+SELECT forge('d2042e16', 'd2042e7f');
+SELECT forge('d2042e16', 'd2040000');
+SELECT v FROM globalmart.kept_text_live;
+SELECT n, c FROM globalmart.kept_number_live;
+
+\echo -- rows of the catalogue that are not what create_rollup wrote
+CREATE FUNCTION forge_numbers(assignment text) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE 'UPDATE globalmart.rollup_versions SET ' || assignment || ' WHERE rollup = ''kept_number''';
+  PERFORM globalmart.definitions_changed('attacked_kept');
+  RETURN QUERY SELECT attack('SELECT count(n) FROM globalmart.kept_number_live');
+  RETURN QUERY SELECT attack('INSERT INTO attacked_kept VALUES (''2026-11-20 11:30:00Z'', gen_random_uuid(), ''a'', 1)');
+  RAISE EXCEPTION SQLSTATE 'TT000';
+EXCEPTION WHEN SQLSTATE 'TT000' THEN
+END
+$$;
+SELECT forge_numbers('key_numbers = ''{1000000}''');
+SELECT forge_numbers('key_numbers = ''{-100000}''');
+SELECT forge_numbers('key_numbers = ''{NULL}''');
+SELECT forge_numbers('key_numbers = ''{0, 0}''');
+SELECT forge_numbers('key_numbers = NULL');
+SELECT forge_numbers('aggregate_numbers = NULL');
+SELECT forge_numbers('aggregate_numbers = ''{NULL}''');
+SELECT forge_numbers('aggregate_numbers = ''{0, 0, 0, 0}''');
+SELECT forge_numbers('aggregate_numbers = ''{1000000}''');
+SELECT forge_numbers('aggregate_numbers = ''{-1}''');
+SELECT forge_numbers('plan_id = (SELECT v.plan_id FROM globalmart.rollup_versions AS v WHERE v.rollup = ''kept_text'')');
+
+\echo -- a stream table whose columns are not what they were
+CREATE FUNCTION alter_and_insert(alteration text, columns text) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE 'ALTER TABLE attacked_kept ' || alteration;
+  RETURN QUERY SELECT attack('INSERT INTO attacked_kept (' || columns || ') SELECT ' || columns || ' FROM attacked_kept LIMIT 1');
+  RAISE EXCEPTION SQLSTATE 'TT000';
+EXCEPTION WHEN SQLSTATE 'TT000' THEN
+END
+$$;
+SELECT alter_and_insert('RENAME event_id TO other_id', 'event_time, other_id, t');
+SELECT alter_and_insert('DROP event_id', 'event_time, t');
+SELECT alter_and_insert('ALTER event_id TYPE text', 'event_time, event_id, t');
+SELECT alter_and_insert('RENAME event_time TO other_time', 'other_time, event_id, t');
+SELECT alter_and_insert('ALTER event_time TYPE text', 'event_time, event_id, t');
+SELECT alter_and_insert('ALTER event_time TYPE timestamp', 'event_time, event_id, t');
+SELECT alter_and_insert('ALTER kafka_partition DROP DEFAULT, ALTER kafka_partition TYPE text', 'event_time, event_id, t, kafka_partition');
+SELECT alter_and_insert('DROP kafka_offset', 'event_time, event_id, t');
+INSERT INTO attacked_kept VALUES ('2026-11-20 11:30:00Z', '00000000-0000-0000-0000-000000000003', 'zzzz', 1234.5678);
+SELECT n, c FROM globalmart.kept_number_live;
+SELECT globalmart.drop_rollup('kept_text'), globalmart.drop_rollup('kept_number');
+SELECT attack('SELECT globalmart.create_stream(''attacked_kept2'', ''attacked_kept'', ''attacked_kept'', NULL, ''event_time'', ''event_id'', ''missing'')');

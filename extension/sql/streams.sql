@@ -211,6 +211,12 @@ BEGIN
       MESSAGE = pg_catalog.format('%s has no NOT NULL uuid column %I', create_stream.relation, create_stream.id_column),
       HINT = 'A stream needs an event id.';
   END IF;
+  IF create_stream.line_column IS NOT NULL AND NOT EXISTS (SELECT FROM pg_catalog.pg_attribute AS a
+                 WHERE a.attrelid = create_stream.relation AND a.attname = create_stream.line_column AND a.attnum > 0) THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = pg_catalog.format('%s has no column %I', create_stream.relation, create_stream.line_column),
+      HINT = 'line_column is what tells apart the rows of one event; NULL when there is one row each.';
+  END IF;
   IF NOT has_offsets AND NOT EXISTS (SELECT FROM globalmart.rollup_catalog AS c WHERE c.name = create_stream.name AND c.kind = 'detector') THEN
     RAISE invalid_parameter_value USING
       MESSAGE = pg_catalog.format('%s has no columns received_at timestamptz, kafka_partition int and kafka_offset bigint, all NOT NULL', create_stream.relation),

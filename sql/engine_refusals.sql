@@ -203,4 +203,4 @@ SELECT rollup('SELECT W1, globalmart.processing_time() AS at FROM EV GROUP BY W1
 SELECT rollup('SELECT W1, n FROM (SELECT W1, count(*) AS n FROM EV GROUP BY W1) AS g ORDER BY n LIMIT 1');
 SELECT detector('SELECT event_time, event_id, globalmart.processing_time() AS at FROM public.refused_ev WHERE n > 5');
 SELECT rollup('SELECT W1, count(*) AS n, ''x'' AS unknown FROM EV GROUP BY W1');
-SELECT rollup('SELECT W1, globalmart.first_by(j, event_time, event_id) FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, globalmart.first_by(k, event_time, event_id) FROM EV GROUP BY W1');

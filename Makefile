@@ -13,12 +13,16 @@ all: extension programs ## the extension, globalmart-bridge and globalmart-gener
 PGXS_FOLDER = build/pgxs
 PGXS_MAKE   = $(MAKE) --no-print-directory -C $(PGXS_FOLDER) -f ../../extension/Makefile VPATH=../.. \
               PG_CONFIG=$(PG_CONFIG)
+# For psql -f, and not for CREATE EXTENSION.
+SCHEDULE_FOLDER = $(shell $(PG_CONFIG) --sharedir)/globalmart
 
 extension: ## the extension alone
 	@mkdir -p $(PGXS_FOLDER)
 	+@$(PGXS_MAKE) all
 install-extension: extension
 	+$(PGXS_MAKE) install
+	install -d $(DESTDIR)$(SCHEDULE_FOLDER)
+	install -m 644 cron/schedule.sql cron/unschedule.sql $(DESTDIR)$(SCHEDULE_FOLDER)/
 installcheck: extension ## pg_regress against a running server that has the extension
 	+$(PGXS_MAKE) installcheck
 
@@ -69,6 +73,7 @@ install-programs: programs
 uninstall: ## removes what install installed
 	@mkdir -p $(PGXS_FOLDER)
 	+$(PGXS_MAKE) uninstall
+	rm -rf $(DESTDIR)$(SCHEDULE_FOLDER)
 	rm -f $(DESTDIR)$(PREFIX)/bin/globalmart-bridge $(DESTDIR)$(PREFIX)/bin/globalmart-generate
 
 # --- unit tests: test/unit/<part>_*_test.cpp, a binary a part ---

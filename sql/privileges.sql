@@ -11,7 +11,7 @@ SELECT globalmart.install_shop();
 SELECT p.oid::regprocedure AS routine,
        CASE WHEN p.prosecdef THEN pg_get_userbyid(p.proowner)::text ELSE 'caller' END AS runs_as,
        array_to_string(ARRAY(
-         SELECT substring(r FROM 'globalmart_(.*)') FROM unnest('{globalmart_owner,globalmart_writer,globalmart_reader}'::text[]) AS r
+         SELECT substring(r FROM 'globalmart_(.*)') FROM unnest('{globalmart_owner,globalmart_writer,globalmart_reader,globalmart_operator}'::text[]) AS r
          WHERE has_function_privilege(r, p.oid, 'EXECUTE')), ' ') AS callers
 FROM pg_proc AS p
 WHERE p.pronamespace = 'globalmart'::regnamespace
@@ -32,6 +32,12 @@ CROSS JOIN LATERAL (
 WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
   AND c.relname !~ '_(p[0-9]{8}|default)$'
 ORDER BY c.relkind IN ('S'), c.relname;
+
+-- What schedulers may do with tables and sequences: nothing.
+SELECT c.oid::regclass FROM pg_class AS c
+WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace)
+  AND (c.relkind IN ('r', 'p', 'v', 'm') AND has_table_privilege('globalmart_operator', c.oid, 'SELECT, INSERT, UPDATE, DELETE, TRUNCATE, REFERENCES, TRIGGER')
+       OR c.relkind = 'S' AND has_sequence_privilege('globalmart_operator', c.oid, 'SELECT, USAGE, UPDATE'));
 
 -- Leaves that differ from their stream: none.
 SELECT c.oid::regclass

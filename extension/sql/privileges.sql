@@ -4,6 +4,7 @@
 --                    that none of them runs with a superuser's rights
 -- globalmart_writer  inserts into streams and dead letters, and calls the functions named below
 -- globalmart_reader  reads everything, and calls what changes nothing
+-- globalmart_operator  makes the regular calls of upkeep, and nothing else: for schedulers
 
 REVOKE ALL ON SCHEMA globalmart FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA globalmart FROM PUBLIC;
@@ -75,6 +76,32 @@ GRANT EXECUTE ON FUNCTION
   globalmart.finish_redrives(bigint[], text[], text[], text[], timestamptz[])
 TO globalmart_writer;
 GRANT EXECUTE ON PROCEDURE globalmart.close_windows(), globalmart.compact_partials(bigint) TO globalmart_writer;
+
+-- Schedulers. The procedures commit, so they run with the caller's rights, and he needs what they are made of.
+GRANT EXECUTE ON FUNCTION
+  globalmart.publish_windows(boolean),
+  globalmart.wait_for_folds(text),
+  globalmart.merge_windows(bigint),
+  globalmart.switch_logs(bigint),
+  globalmart.drain_logs(),
+  globalmart.truncate_logs(),
+  globalmart.days_to_make(),
+  globalmart.make_partition(text, date),
+  globalmart.leaves_past_retention(),
+  globalmart.drop_old_leaf(text, date),
+  globalmart.partitioned_streams(),
+  globalmart.delete_old_default_rows(text, int),
+  globalmart.delete_old_records(int),
+  globalmart.rollup_names(),
+  globalmart.delete_old_rollup_rows(text, int)
+TO globalmart_operator;
+GRANT EXECUTE ON PROCEDURE
+  globalmart.close_windows(),
+  globalmart.compact_partials(bigint),
+  globalmart.maintain_partitions(),
+  globalmart.drop_old_partitions(),
+  globalmart.delete_old_rows()
+TO globalmart_operator;
 
 -- Readers.
 GRANT SELECT ON ALL TABLES IN SCHEMA globalmart TO globalmart_reader;

@@ -365,11 +365,23 @@ BEGIN
   WHERE a.ctid = ANY (ARRAY(SELECT o.ctid FROM globalmart.alerts_outbox AS o
                             WHERE o.sent_at < now_at - globalmart.setting('alerts_retention')::interval LIMIT most));
   GET DIAGNOSTICS deleted = ROW_COUNT;
-  RETURN total + deleted;
+  total := total + deleted;
+  -- The shop's; how the last night and the last good one went stays known.
+  IF to_regclass('globalmart.etl_runs') IS NOT NULL THEN
+    DELETE FROM globalmart.etl_runs AS e
+    WHERE e.ctid = ANY (ARRAY(SELECT o.ctid FROM globalmart.etl_runs AS o
+                              WHERE o.started_at < now_at - globalmart.setting('etl_runs_retention')::interval
+                                AND o.run_id < (SELECT max(n.run_id) FROM globalmart.etl_runs AS n)
+                                AND o.run_id IS DISTINCT FROM (SELECT max(n.run_id) FROM globalmart.etl_runs AS n WHERE n.state = 'done')
+                              LIMIT most));
+    GET DIAGNOSTICS deleted = ROW_COUNT;
+    total := total + deleted;
+  END IF;
+  RETURN total;
 END
 $$;
 COMMENT ON FUNCTION globalmart.delete_old_records(int) IS
-  'Deletes some late events, dead letters, finished redrives and sent alerts that are older than their retention settings; gives how many';
+  'Deletes some late events, dead letters, finished redrives, sent alerts and runs of run_etl() that are older than their retention settings; gives how many';
 
 CREATE FUNCTION globalmart.rollup_names() RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -396,4 +408,4 @@ BEGIN
 END
 $$;
 COMMENT ON PROCEDURE globalmart.delete_old_rows() IS
-  'Deletes what is older than rollup_retention, late_events_retention, dead_letters_retention and alerts_retention, some thousands of rows a transaction. For pg_cron';
+  'Deletes what is older than rollup_retention, late_events_retention, dead_letters_retention, alerts_retention and etl_runs_retention, some thousands of rows a transaction. For pg_cron';

@@ -9,13 +9,13 @@ DO $$
 DECLARE
   role_name text;
 BEGIN
-  FOREACH role_name IN ARRAY ARRAY['globalmart_owner', 'globalmart_writer', 'globalmart_reader'] LOOP
+  FOREACH role_name IN ARRAY ARRAY['globalmart_owner', 'globalmart_writer', 'globalmart_reader', 'globalmart_operator'] LOOP
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name) THEN
       EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role_name);
     END IF;
   END LOOP;
 END
 $$;
-GRANT USAGE ON SCHEMA globalmart TO globalmart_writer, globalmart_reader;
+GRANT USAGE ON SCHEMA globalmart TO globalmart_writer, globalmart_reader, globalmart_operator;
 GRANT USAGE ON SCHEMA warehouse TO globalmart_reader;
 GRANT USAGE, CREATE ON SCHEMA globalmart, warehouse TO globalmart_owner;

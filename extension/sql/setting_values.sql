@@ -23,6 +23,7 @@ INSERT INTO globalmart.setting_definitions (name, kind, default_value, per_table
   ('rollup_retention', 'interval', NULL, 'rollup', 'How long rows of rollups and detectors are kept, rounded up to whole months of event time; NULL: for ever'),
   ('late_events_retention', 'interval', '90 days', NULL, 'How long late_events are kept after they arrived, and in any case as long as the raw rows that verify reads; NULL: for ever'),
   ('dead_letters_retention', 'interval', '90 days', NULL, 'How long dead letters and finished redrives are kept; NULL: for ever'),
+  ('etl_runs_retention', 'interval', '90 days', NULL, 'How long the record of the runs of run_etl() is kept; NULL: for ever'),
   ('rfm_span', 'interval', '1 year', NULL, 'How far rfm_analysis looks back from the end of its day; NULL: to the beginning'),
   ('alerts_retention', 'interval', '7 days', NULL, 'How long alerts that were sent are kept; NULL: for ever');
 

@@ -167,11 +167,20 @@ CREATE VIEW globalmart.status AS
          CASE WHEN e.late > 0 THEN 'SELECT globalmart.alter_rollup(name, lateness => ...) waits longer.' END
   FROM (SELECT COALESCE(pg_catalog.sum(c.late), 0) AS late, (pg_catalog.array_agg(c.rollup ORDER BY c.late DESC, c.rollup))[1] AS rollup
         FROM (SELECT l.rollup, pg_catalog.count(*) AS late FROM globalmart.late_events AS l
-              WHERE l.received_at > globalmart.clock() - interval '1 hour' GROUP BY l.rollup) AS c) AS e;
+              WHERE l.received_at > globalmart.clock() - interval '1 hour' GROUP BY l.rollup) AS c) AS e
+  UNION ALL
+  SELECT 'warehouse', n.state, NULL, n.lag, n.problem, n.remedy FROM globalmart.night_state() AS n
+  UNION ALL
+  SELECT 'scheduled jobs', CASE WHEN j.jobs = 0 THEN 'none' WHEN j.failed IS NOT NULL THEN 'failed' ELSE 'scheduled' END, NULL, NULL,
+         j.failed, CASE WHEN j.failed IS NOT NULL THEN 'Mend the cause; the job tries again when it is due, see globalmart.scheduled_jobs.' END
+  FROM (SELECT pg_catalog.count(*) AS jobs,
+               (pg_catalog.array_agg(pg_catalog.format('%s failed: %s', s.job, s.last_message) ORDER BY s.job)
+                  FILTER (WHERE s.last_outcome = 'failed' AND s.next_due IS NOT NULL))[1] AS failed
+        FROM globalmart.scheduled_jobs AS s) AS j;
 COMMENT ON VIEW globalmart.status IS 'One row for each part: how it is, and what to do about what is wrong';
-COMMENT ON COLUMN globalmart.status.part IS 'Topic, windows of a domain, event ids, partitions of a stream, dead letters, redrives, alerts, late events';
+COMMENT ON COLUMN globalmart.status.part IS 'Topic, windows of a domain, event ids, partitions of a stream, dead letters, redrives, alerts, late events, warehouse, scheduled jobs';
 COMMENT ON COLUMN globalmart.status.state IS 'In a word';
 COMMENT ON COLUMN globalmart.status.rows_a_second IS 'Messages applied a second, over the last ten seconds or more; topics only';
-COMMENT ON COLUMN globalmart.status.lag IS 'Behind the clock: event time of topics and windows, age of what waits or came last for others';
+COMMENT ON COLUMN globalmart.status.lag IS 'Behind the clock: event time of topics and windows, age of what waits or came last for others, of the warehouse the time since its last load began';
 COMMENT ON COLUMN globalmart.status.problem IS 'What is wrong; NULL: nothing';
 COMMENT ON COLUMN globalmart.status.remedy IS 'What to do about it';

@@ -32,3 +32,7 @@ BEGIN
   END LOOP;
 END
 $privileges$;
+-- run_etl() commits, so it runs with the caller's rights, and a scheduler needs what it is made of.
+GRANT EXECUTE ON PROCEDURE globalmart.run_etl(date) TO globalmart_operator;
+GRANT EXECUTE ON FUNCTION globalmart.begin_run(date), globalmart.begin_step(bigint), globalmart.do_step(bigint, int),
+  globalmart.fail_step(bigint, int, text) TO globalmart_operator;

@@ -60,11 +60,26 @@ END
 $$;
 COMMENT ON FUNCTION globalmart.end_load() IS 'Ends the load under way: everything that it took is in';
 
+-- A scheduler may call the parts of run_etl() by themselves, too. Out of their order they would lose rows.
+CREATE OR REPLACE FUNCTION globalmart.require_run_lock() RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_locks AS l
+                 WHERE l.locktype = 'advisory' AND l.classid = 1735287117 AND l.objid = 1 AND l.objsubid = 2 AND l.granted
+                   AND l.mode = 'ExclusiveLock' AND l.pid = pg_backend_pid()
+                   AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())) THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = 'this session is not at work on a run', HINT = 'CALL globalmart.run_etl().';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_run_lock() IS 'Raises SQLSTATE 55000 unless this session holds the lock of run_etl()';
+
 CREATE OR REPLACE FUNCTION globalmart.begin_run(day date) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   run bigint;
 BEGIN
+  PERFORM globalmart.require_run_lock();
   -- Whoever holds the lock of runs is the only one: what still says running was killed.
   UPDATE globalmart.etl_steps AS s SET state = 'killed' WHERE s.state = 'running';
   UPDATE globalmart.etl_runs AS r SET state = 'killed' WHERE r.state = 'running';
@@ -83,10 +98,16 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   last_step text;
+  last_state text;
   last_day date;
 BEGIN
-  SELECT s.step_no, s.step INTO step_no, last_step FROM globalmart.etl_steps AS s
+  PERFORM globalmart.require_run_lock();
+  SELECT s.step_no, s.step, s.state INTO step_no, last_step, last_state FROM globalmart.etl_steps AS s
   WHERE s.run_id = begin_step.run_id ORDER BY s.step_no DESC LIMIT 1;
+  IF last_state <> 'done' OR NOT EXISTS (SELECT FROM globalmart.etl_runs AS r WHERE r.run_id = begin_step.run_id AND r.state = 'running') THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('run %s has no next step', run_id),
+      DETAIL = 'It has ended, or its last step is not done.', HINT = 'CALL globalmart.run_etl().';
+  END IF;
   step := CASE
     WHEN last_step IS NULL AND EXISTS (SELECT FROM globalmart.etl_spans) THEN 'load customers'
     WHEN last_step IS NULL THEN 'wait for writers'
@@ -133,6 +154,11 @@ DECLARE
 BEGIN
   SELECT NULL::bigint AS rows_read, NULL::bigint AS rows_written, NULL::bigint AS rows_rejected INTO counts;
   SELECT s.* INTO todo FROM globalmart.etl_steps AS s WHERE s.run_id = do_step.run_id AND s.step_no = do_step.step_no;
+  PERFORM globalmart.require_run_lock();
+  IF todo.state IS DISTINCT FROM 'running' THEN
+    RAISE object_not_in_prerequisite_state USING MESSAGE = format('step %s of run %s is not under way', step_no, run_id),
+      HINT = 'CALL globalmart.run_etl().';
+  END IF;
   CASE todo.step
     WHEN 'wait for writers' THEN
       PERFORM globalmart.wait_for_writers(ARRAY(SELECT globalmart.stream_relation(s.stream) FROM globalmart.etl_streams() AS s));
@@ -189,6 +215,7 @@ COMMENT ON FUNCTION globalmart.do_step(bigint, int) IS 'Does a step of a run and
 CREATE OR REPLACE FUNCTION globalmart.fail_step(run_id bigint, step_no int, error text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
+  PERFORM globalmart.require_run_lock();
   UPDATE globalmart.etl_steps AS s SET state = 'failed', last_error = error
   WHERE s.run_id = fail_step.run_id AND s.step_no = fail_step.step_no;
   UPDATE globalmart.etl_runs AS r SET state = 'failed', last_error = error, ended_at = globalmart.clock()

@@ -106,27 +106,39 @@ class Shop:
         self.check_counts(oracle)
 
     def check_dead_letters(self, oracle):
+        """Each is there once, whole, and for a reason that fits."""
         of_name = {name: topic for topic, name in self.topics.names.items()}
         stored = {
-            (of_name.get(topic, topic), partition, offset): reason
-            for topic, partition, offset, reason in self.database.rows(
-                "SELECT topic, kafka_partition, kafka_offset, reason FROM globalmart.dead_letters"
+            (of_name.get(topic, topic), *rest): (reason, key and bytes(key), value and bytes(value))
+            for topic, *rest, reason, key, value in self.database.rows(
+                "SELECT topic, kafka_partition, kafka_offset, reason, key, value FROM globalmart.dead_letters"
             )
         }
-        values = {message[:3]: message.value for message in self.topics.messages}
+        sent = {message[:3]: (message.key, message.value) for message in self.topics.messages}
+
+        def show(places):
+            return [(place, stored.get(place), oracle.dead_letters.get(place), sent[place]) for place in sorted(places)[:5]]
+
         missing = oracle.dead_letters.keys() - stored.keys()
-        assert not missing, [(place, oracle.dead_letters[place], values[place][:200] if values[place] else None) for place in sorted(missing)[:5]]
+        assert not missing, f"{len(missing)} are missing: {show(missing)}"
         unexpected = stored.keys() - oracle.dead_letters.keys()
-        assert not unexpected, [(place, stored[place], values[place][:200]) for place in sorted(unexpected)[:5]]
-        other = {
-            place: (reason, oracle.dead_letters[place], (values[place] or b"")[:200])
-            for place, reason in stored.items()
-            if reason not in oracle.dead_letters[place]
-        }
-        assert not other, f"{len(other)} dead letters for another reason: {list(other.items())[:10]}"
+        assert not unexpected, f"{len(unexpected)} are unexpected: {show(unexpected)}"
+        other = {place for place, (reason, *_) in stored.items() if reason not in oracle.dead_letters[place]}
+        assert not other, f"{len(other)} have another reason: {show(other)}"
+        changed = {place for place, (_, *message) in stored.items() if tuple(message) != sent[place]}
+        assert not changed, f"{len(changed)} are not the messages that were sent: {show(changed)}"
 
     def check_counts(self, oracle):
-        """Messages = accepted + dead letters + duplicates, topic by topic, and rows = accepted."""
+        """What became of the messages, topic by topic, the catalogue's included; and rows = accepted."""
+        counted = {
+            topic: counts
+            for topic, *counts in self.database.rows(
+                "SELECT topic, sum(accepted), sum(dead_letters), sum(duplicates) FROM globalmart.kafka_offsets GROUP BY topic"
+            )
+        }
+        for topic in self.topics.names:
+            expected = [oracle.counts[topic][what] for what in ("accepted", "dead_letter", "duplicate")]
+            assert counted.get(topic, [0, 0, 0]) == expected, f"{topic}: accepted, dead letters, duplicates"
         stored = {
             contract.TRANSACTIONS: "transactions",
             contract.CART: "cart_events",

@@ -56,5 +56,5 @@ SELECT globalmart.install_shop();
 INSERT INTO globalmart.transactions (event_time, transaction_id, user_id, total_amount, payment_method, country)
 VALUES ('2026-12-01 11:00+00', '11111111-1111-1111-1111-111111111113', 'USER_1', 12000, 'PayPal', 'UK');
 SELECT is((SELECT count(*) FROM globalmart.alerts_outbox), 0::bigint, 'what was taken off stays off');
-SELECT throws_ok($$SELECT globalmart.publish_alerts('sales_per_second')$$, NULL, NULL, 'only what is there can be published');
+SELECT throws_ok($$SELECT globalmart.publish_alerts('sales_per_second')$$, '42704', 'there is no rollup or detector "sales_per_second"', 'only what is there can be published');
 SELECT * FROM finish();

@@ -3,7 +3,7 @@
 import subprocess
 
 from oracle import instants, recording
-from oracle.intake import DOMAIN_OF_TOPIC, ACCEPTED, Oracle
+from oracle.intake import ACCEPTED, Oracle
 
 from . import traffic
 from .processes import PROJECT
@@ -43,13 +43,6 @@ class Recording:
             if time is not None:
                 furthest[partition] = max(time, before[message[:3]])
         return before
-
-    def greatest_event_times(self):
-        greatest = {}
-        for (topic, _, _), time in self._time_of.items():
-            domain = DOMAIN_OF_TOPIC[topic]
-            greatest[domain] = max(time, greatest.get(domain, time))
-        return greatest
 
 
 def fill(topics, folder, seed, count, late, order):

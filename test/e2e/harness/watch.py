@@ -7,14 +7,15 @@ SELECT r.name, r.closed_until::text
 FROM globalmart.rollups r JOIN globalmart.rollup_catalog c USING (name)
 WHERE isfinite(r.closed_until)
   AND r.closed_until > c.lateness * -1 + (
-        SELECT max(p.max_event_time) FROM globalmart.partition_progress p
+        SELECT min(p.max_event_time) FROM globalmart.partition_progress p
         WHERE p.domain = c.domain)
 """
 
 
 class ClosedUntilWatch:
-    """In every snapshot: no rollup is closed further than the greatest committed event time of its
-    domain less its lateness. Without idle partitions, which go on with the clock."""
+    """In every snapshot: no rollup is closed further than the least, over the partitions of its domain, of
+    their greatest committed event times, less its lateness. Without idle partitions, which go on with the
+    clock."""
 
     def __init__(self, database):
         self._database = database

@@ -74,14 +74,5 @@ WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e' AND d.refclassid = 'p
   AND c.relkind IN ('r', 'S') AND NOT c.oid = ANY ((SELECT e.extconfig FROM pg_extension AS e WHERE e.extname = 'globalmart')::oid[])
 ORDER BY 1;
 
--- Without comment: nothing.
-SELECT p.oid::regprocedure AS uncommented FROM pg_proc AS p WHERE p.pronamespace = 'globalmart'::regnamespace AND obj_description(p.oid, 'pg_proc') IS NULL;
-SELECT c.oid::regclass AS uncommented FROM pg_class AS c
-WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'S') AND obj_description(c.oid, 'pg_class') IS NULL
-  AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.objid = c.oid AND d.deptype = 'i');
-SELECT t.oid::regtype AS uncommented FROM pg_type AS t
-WHERE t.typnamespace = 'globalmart'::regnamespace AND t.typtype IN ('b', 'c', 'd', 'e') AND t.typelem = 0
-  AND NOT EXISTS (SELECT FROM pg_class AS c WHERE c.oid = t.typrelid AND c.relkind <> 'c') AND obj_description(t.oid, 'pg_type') IS NULL;
-
 \c contrib_regression
 DROP DATABASE regress_globalmart_privileges;

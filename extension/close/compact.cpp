@@ -138,8 +138,8 @@ class Compactor {
   void write(int plan_id, store::ChunkBatch& batch) {
     std::vector<Group*> kept = layout_.sessions ? open_sessions() : table_.all();
     write_chunks(table_.states(), std::move(kept), layout_,
-                 [&](int64_t slice, int64_t last, int groups, std::string_view body) {
-                   batch.add(plan_id, slice, last, groups, body);
+                 [&](int64_t slice, int groups, std::string_view body) {
+                   batch.add(plan_id, slice, groups, body);
                  });
   }
 

@@ -114,8 +114,8 @@ inline SessionSpan read_session_span(ByteReader& in) {
   return span;
 }
 
-// Writes groups of one table as chunks. `sink(slice, last, groups, body)` takes each: the start of
-// its slice (for sessions its earliest event), its latest event, how many groups, the bytes.
+// Writes groups of one table as chunks. `sink(slice, groups, body)` takes each: the start of its
+// slice (for sessions its earliest event), how many groups, the bytes.
 template <typename Sink>
 void write_chunks(const GroupStates& states, std::vector<Group*> order, const PartialLayout& layout,
                   Sink&& sink) {
@@ -127,13 +127,12 @@ void write_chunks(const GroupStates& states, std::vector<Group*> order, const Pa
   ByteWriter out(body);
   layout.write(out);
   const size_t header = body.size();
-  int64_t from = 0, last = INT64_MIN, slice = 0;
+  int64_t from = 0, slice = 0;
   int groups = 0;
   const auto flush = [&] {
-    if (groups > 0) sink(from, last, groups, std::string_view(body));
+    if (groups > 0) sink(from, groups, std::string_view(body));
     body.resize(header);
     groups = 0;
-    last = INT64_MIN;
   };
   for (const Group* group : order) {
     if (groups > 0 &&
@@ -159,7 +158,6 @@ void write_chunks(const GroupStates& states, std::vector<Group*> order, const Pa
     } else if (layout.sessions) {
       from = std::min(from, group->first);
     }
-    last = std::max(last, group->last);
     ++groups;
   }
   flush();

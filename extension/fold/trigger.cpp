@@ -86,8 +86,8 @@ void fold_batch(const TriggerData* trigger, const char* domain, const store::Dom
   });
   for (auto& plan : program.plans)
     write_chunks(plan->table.states(), plan->table.all(), plan->layout,
-                 [&](int64_t slice, int64_t last, int groups, std::string_view body) {
-                   work.chunks.add(plan->plan_id, slice, last, groups, body);
+                 [&](int64_t slice, int groups, std::string_view body) {
+                   work.chunks.add(plan->plan_id, slice, groups, body);
                  });
   pg::guarded([&] {
     store::append_chunks(domain, state.generation, state.close_seq, work.chunks);

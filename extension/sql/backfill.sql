@@ -20,6 +20,9 @@ CREATE TABLE globalmart.backfills (
   updated_at   timestamptz NOT NULL DEFAULT globalmart.clock()
 );
 COMMENT ON TABLE globalmart.backfills IS 'How far backfill_rollup has come; it goes on from there when called again';
+COMMENT ON COLUMN globalmart.backfills.rollup IS 'Name of the rollup';
+COMMENT ON COLUMN globalmart.backfills.rows_filled IS 'Rows appended so far';
+COMMENT ON COLUMN globalmart.backfills.updated_at IS 'When the last step was done';
 COMMENT ON COLUMN globalmart.backfills.events_from IS 'The earliest event when it began';
 COMMENT ON COLUMN globalmart.backfills.filled_from IS 'Windows that end later are filled';
 COMMENT ON COLUMN globalmart.backfills.filled_until IS 'And those that end by then; without windows whose rows are gone';

@@ -13,6 +13,7 @@ CREATE TABLE globalmart.domains (
   retired_by         xid8
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE globalmart.domains IS 'A watermark domain: the streams that one topic feeds and that share its event time; one row each, locked by whoever publishes';
+COMMENT ON COLUMN globalmart.domains.domain IS 'Name of the domain';
 COMMENT ON COLUMN globalmart.domains.close_seq IS 'Counts publications; a fold stamps its partials with the value that it saw';
 COMMENT ON COLUMN globalmart.domains.definition_version IS 'Raised by every change of streams, rollups or detectors; backends recompile when it moves';
 COMMENT ON COLUMN globalmart.domains.generation IS 'Which of the two partial logs folds append to: partial_log_DOMAIN_0 or _1';
@@ -31,6 +32,13 @@ CREATE TABLE globalmart.streams (
   has_offsets boolean NOT NULL
 );
 COMMENT ON TABLE globalmart.streams IS 'Tables whose new rows are folded into rollups';
+COMMENT ON COLUMN globalmart.streams.stream IS 'Name of the stream';
+COMMENT ON COLUMN globalmart.streams.domain IS 'Watermark domain that it belongs to';
+COMMENT ON COLUMN globalmart.streams.topic IS 'Topic that its rows come from; NULL: none';
+COMMENT ON COLUMN globalmart.streams.relation IS 'The table';
+COMMENT ON COLUMN globalmart.streams.time_column IS 'Column with the event time';
+COMMENT ON COLUMN globalmart.streams.id_column IS 'Column with the event id';
+COMMENT ON COLUMN globalmart.streams.line_column IS 'With the id, what tells the rows of one event apart; NULL: an event is one row';
 COMMENT ON COLUMN globalmart.streams.has_offsets IS 'Whether the rows carry kafka_partition and kafka_offset; the tables of detectors do not';
 
 CREATE TABLE globalmart.rollup_catalog (
@@ -46,6 +54,16 @@ CREATE TABLE globalmart.rollup_catalog (
   created_at       timestamptz NOT NULL DEFAULT globalmart.clock()
 );
 COMMENT ON TABLE globalmart.rollup_catalog IS 'Rollups and detectors by name; the definition in force and its settings';
+COMMENT ON COLUMN globalmart.rollup_catalog.name IS 'Name of the rollup or detector, and of its table';
+COMMENT ON COLUMN globalmart.rollup_catalog.kind IS 'rollup or detector';
+COMMENT ON COLUMN globalmart.rollup_catalog.domain IS 'Watermark domain of its source';
+COMMENT ON COLUMN globalmart.rollup_catalog.query IS 'The definition in force, as it was written';
+COMMENT ON COLUMN globalmart.rollup_catalog.lateness IS 'How much later than its neighbours an event may come';
+COMMENT ON COLUMN globalmart.rollup_catalog.idle_timeout IS 'After which a silent partition no longer holds the watermark';
+COMMENT ON COLUMN globalmart.rollup_catalog.watermark_policy IS 'min or max over the partitions';
+COMMENT ON COLUMN globalmart.rollup_catalog.state IS 'live, paused or failed';
+COMMENT ON COLUMN globalmart.rollup_catalog.last_error IS 'Why the last close failed; NULL: it did not';
+COMMENT ON COLUMN globalmart.rollup_catalog.created_at IS 'When it was made (UTC)';
 
 -- A plan is a set of partials that several rollups may share: one source, one filter, one list of
 -- keys, one slice width. Aggregate states are numbered and only ever added.
@@ -61,6 +79,14 @@ CREATE TABLE globalmart.partial_plans (
   base_query           text NOT NULL
 );
 COMMENT ON TABLE globalmart.partial_plans IS 'What is folded: keys and aggregate states per slice, shared by the rollups that can be merged from them';
+COMMENT ON COLUMN globalmart.partial_plans.plan_id IS 'Number of the plan; partials name it';
+COMMENT ON COLUMN globalmart.partial_plans.domain IS 'Watermark domain';
+COMMENT ON COLUMN globalmart.partial_plans.source IS 'The stream with the conditions, in the compiler''s words; own: ... for a plan that is not shared';
+COMMENT ON COLUMN globalmart.partial_plans.window_kind IS 'slice or session';
+COMMENT ON COLUMN globalmart.partial_plans.slice_offset IS 'Microseconds from 1970-01-01 UTC at which slices begin';
+COMMENT ON COLUMN globalmart.partial_plans.key_signatures IS 'The keys, in the compiler''s words, in their order in partials';
+COMMENT ON COLUMN globalmart.partial_plans.aggregate_signatures IS 'The aggregate states, in the compiler''s words; only ever added to';
+COMMENT ON COLUMN globalmart.partial_plans.base_query IS 'The query of the first rollup of the plan: types and expressions are read off it';
 COMMENT ON COLUMN globalmart.partial_plans.slice_width IS 'Microseconds: the widest pane that tiles all windows; the gap for sessions';
 
 CREATE TABLE globalmart.rollup_versions (
@@ -86,6 +112,22 @@ CREATE TABLE globalmart.rollup_versions (
 );
 CREATE INDEX ON globalmart.rollup_versions (rollup);
 COMMENT ON TABLE globalmart.rollup_versions IS 'A definition in force for a span of event time: alter_rollup ends one at a boundary and begins the next';
+COMMENT ON COLUMN globalmart.rollup_versions.version_id IS 'Number of the version';
+COMMENT ON COLUMN globalmart.rollup_versions.rollup IS 'Rollup or detector';
+COMMENT ON COLUMN globalmart.rollup_versions.domain IS 'Watermark domain';
+COMMENT ON COLUMN globalmart.rollup_versions.query IS 'The definition, as it was written';
+COMMENT ON COLUMN globalmart.rollup_versions.plan_id IS 'Partials that it is merged from; NULL: a detector';
+COMMENT ON COLUMN globalmart.rollup_versions.key_numbers IS 'Where its keys are among the plan''s, from 0';
+COMMENT ON COLUMN globalmart.rollup_versions.aggregate_numbers IS 'Where its aggregates are among the plan''s states, from 0';
+COMMENT ON COLUMN globalmart.rollup_versions.window_kind IS 'tumble, hop or session; NULL: a detector';
+COMMENT ON COLUMN globalmart.rollup_versions.slide IS 'Microseconds from one window to the next; the gap of a session rollup';
+COMMENT ON COLUMN globalmart.rollup_versions.window_offset IS 'Microseconds from 1970-01-01 UTC at which windows begin';
+COMMENT ON COLUMN globalmart.rollup_versions.live_from IS 'Start of the first window of this version, inclusive';
+COMMENT ON COLUMN globalmart.rollup_versions.live_until IS 'Windows that begin from here on are the next version''s';
+COMMENT ON COLUMN globalmart.rollup_versions.window_query IS 'The ends of the windows that a close would see; used where per_window';
+COMMENT ON COLUMN globalmart.rollup_versions.per_window IS 'Whether the levels above the groups must see one window at a time';
+COMMENT ON COLUMN globalmart.rollup_versions.columns IS 'Columns of the output, in order';
+COMMENT ON COLUMN globalmart.rollup_versions.key_columns IS 'The output''s key, window_start first';
 COMMENT ON COLUMN globalmart.rollup_versions.width IS 'Microseconds; the gap of a session rollup';
 COMMENT ON COLUMN globalmart.rollup_versions.close_query IS 'The definition over merged groups instead of raw rows; $1 and $2 bound the window ends';
 COMMENT ON COLUMN globalmart.rollup_versions.clock_columns IS 'Columns with processing time, which no comparison looks at';
@@ -102,6 +144,14 @@ CREATE TABLE globalmart.rollup_progress (
   merge_seconds    double precision NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE globalmart.rollup_progress IS 'How far each version is closed: published (closed_until), then appended (merged_until)';
+COMMENT ON COLUMN globalmart.rollup_progress.version_id IS 'Version of a rollup';
+COMMENT ON COLUMN globalmart.rollup_progress.domain IS 'Watermark domain';
+COMMENT ON COLUMN globalmart.rollup_progress.closed_until IS 'Windows that end by then are published: what comes for them now is late';
+COMMENT ON COLUMN globalmart.rollup_progress.merged_until IS 'Windows that end by then are in the table';
+COMMENT ON COLUMN globalmart.rollup_progress.published_seq IS 'Number of that publication; partials with a smaller stamp count';
+COMMENT ON COLUMN globalmart.rollup_progress.backfilled_until IS 'Windows that end by then are filled by backfill_rollup from raw rows, as far as it has come';
+COMMENT ON COLUMN globalmart.rollup_progress.published_at IS 'When windows were published last';
+COMMENT ON COLUMN globalmart.rollup_progress.merge_seconds IS 'How long the last merge took, seconds';
 COMMENT ON COLUMN globalmart.rollup_progress.published_by IS 'Transaction of the last publication: it must be committed before the merge';
 
 CREATE TABLE globalmart.close_counter (
@@ -109,6 +159,8 @@ CREATE TABLE globalmart.close_counter (
   last_seq bigint NOT NULL DEFAULT 0
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE globalmart.close_counter IS 'The number of the last publication; locked while one is made, so that numbers commit in their order. The first domain brings the row';
+COMMENT ON COLUMN globalmart.close_counter.only_row IS 'Always true: there is one row';
+COMMENT ON COLUMN globalmart.close_counter.last_seq IS 'Number of the last publication';
 
 CREATE TABLE globalmart.partition_progress (
   domain          text NOT NULL,
@@ -122,6 +174,9 @@ CREATE TABLE globalmart.partition_progress (
   PRIMARY KEY (domain, kafka_partition)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE globalmart.partition_progress IS 'Event time by Kafka partition; the watermark is made of it';
+COMMENT ON COLUMN globalmart.partition_progress.domain IS 'Watermark domain';
+COMMENT ON COLUMN globalmart.partition_progress.kafka_partition IS 'Kafka partition';
+COMMENT ON COLUMN globalmart.partition_progress.last_message_at IS 'When the last message was stored';
 COMMENT ON COLUMN globalmart.partition_progress.max_event_time IS 'Greatest event time, where an event of the future counts as one of when it came: the watermark is made of it';
 COMMENT ON COLUMN globalmart.partition_progress.newest_event IS 'Greatest event time as it stands in the rows, those of redrives included: new definitions begin after it';
 COMMENT ON COLUMN globalmart.partition_progress.at_end_since IS 'Since when the bridge has been at the end of the partition; NULL while it lags';
@@ -134,6 +189,9 @@ CREATE TABLE globalmart.sql_progress (
   committed_at   timestamptz NOT NULL
 );
 COMMENT ON TABLE globalmart.sql_progress IS 'Event time of rows that came by SQL: appended by each fold, so that clients never wait for each other; the closer keeps it short';
+COMMENT ON COLUMN globalmart.sql_progress.domain IS 'Watermark domain';
+COMMENT ON COLUMN globalmart.sql_progress.max_event_time IS 'Greatest event time of one statement''s rows';
+COMMENT ON COLUMN globalmart.sql_progress.committed_at IS 'When the statement ran';
 
 -- What install_shop() runs. Members of the extension: an update brings new ones.
 CREATE TABLE globalmart.shop_scripts (
@@ -142,6 +200,9 @@ CREATE TABLE globalmart.shop_scripts (
   body    text NOT NULL
 );
 COMMENT ON TABLE globalmart.shop_scripts IS 'The shipped shop as SQL: streams, lists, rollups; install_shop() runs them in order';
+COMMENT ON COLUMN globalmart.shop_scripts.ordinal IS 'Place in the order';
+COMMENT ON COLUMN globalmart.shop_scripts.name IS 'File that the script is from';
+COMMENT ON COLUMN globalmart.shop_scripts.body IS 'SQL';
 
 -- What came too late. A row in late_events missed every window of its rollup; in partly_late_events only
 -- those windows of a version that end by missed_until: others of it (sliding windows) or of another version
@@ -180,3 +241,12 @@ CREATE TABLE globalmart.partly_late_events (
   PRIMARY KEY (rollup, kafka_partition, kafka_offset, event_id, event_time, received_at, version_id)
 );
 COMMENT ON TABLE globalmart.partly_late_events IS 'Messages that came in time for some windows of a rollup and too late for those of a version that end by missed_until';
+COMMENT ON COLUMN globalmart.partly_late_events.rollup IS 'Name of the rollup';
+COMMENT ON COLUMN globalmart.partly_late_events.topic IS 'Topic of the message; the stream''s topic for rows that came by SQL';
+COMMENT ON COLUMN globalmart.partly_late_events.kafka_partition IS 'Partition of the message; -1 for rows that came by SQL';
+COMMENT ON COLUMN globalmart.partly_late_events.kafka_offset IS 'Offset of the message; from globalmart.sql_row_offset for rows that came by SQL';
+COMMENT ON COLUMN globalmart.partly_late_events.event_id IS 'Id of the event';
+COMMENT ON COLUMN globalmart.partly_late_events.event_time IS 'Event time (UTC)';
+COMMENT ON COLUMN globalmart.partly_late_events.received_at IS 'When the row arrived (UTC)';
+COMMENT ON COLUMN globalmart.partly_late_events.missed_until IS 'Windows of the version that end by then are without it';
+COMMENT ON COLUMN globalmart.partly_late_events.version_id IS 'Version of the rollup that it was too late for in part';

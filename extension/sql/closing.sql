@@ -17,6 +17,12 @@ CREATE VIEW globalmart.progress_by_partition AS
   GROUP BY s.domain;
 COMMENT ON VIEW globalmart.progress_by_partition IS
   'Event time by partition; partition -1 is what came by SQL: always at its end, and its clock is this server''s';
+COMMENT ON COLUMN globalmart.progress_by_partition.domain IS 'Watermark domain';
+COMMENT ON COLUMN globalmart.progress_by_partition.kafka_partition IS 'Kafka partition; -1: rows that came by SQL';
+COMMENT ON COLUMN globalmart.progress_by_partition.max_event_time IS 'Greatest event time that was committed; NULL: none yet';
+COMMENT ON COLUMN globalmart.progress_by_partition.last_message_at IS 'When the last message was stored';
+COMMENT ON COLUMN globalmart.progress_by_partition.at_end_since IS 'Since when everything has been read; NULL: there is more to read';
+COMMENT ON COLUMN globalmart.progress_by_partition.checked_at IS 'When that was last said';
 
 CREATE FUNCTION globalmart.domain_watermark(domain text, idle_timeout interval, watermark_policy text)
 RETURNS timestamptz
@@ -281,6 +287,14 @@ CREATE VIEW globalmart.rollups AS
     FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS g USING (version_id)
     WHERE v.rollup = c.name) AS p ON true;
 COMMENT ON VIEW globalmart.rollups IS 'Rollups and detectors: state, how far closed, what went wrong';
+COMMENT ON COLUMN globalmart.rollups.name IS 'Name of the rollup or detector, and of its table';
+COMMENT ON COLUMN globalmart.rollups.kind IS 'rollup or detector';
+COMMENT ON COLUMN globalmart.rollups.state IS 'live; paused: pause_rollup; failed: the last close could not append';
+COMMENT ON COLUMN globalmart.rollups.lateness IS 'How much later than its neighbours an event may come';
+COMMENT ON COLUMN globalmart.rollups.idle_timeout IS 'After which a silent partition no longer holds the watermark';
+COMMENT ON COLUMN globalmart.rollups.watermark_policy IS 'min or max over the partitions';
+COMMENT ON COLUMN globalmart.rollups.domain IS 'Watermark domain of its source';
+COMMENT ON COLUMN globalmart.rollups.query IS 'The definition in force, as it was written';
 COMMENT ON COLUMN globalmart.rollups.closed_until IS 'All windows that end by then are in the table';
 COMMENT ON COLUMN globalmart.rollups.live_from IS 'Windows from here on are kept by the stream; older ones are for backfill_rollup';
 COMMENT ON COLUMN globalmart.rollups.last_error IS 'Why the rollup is in state failed; resume_rollup tries again';

@@ -39,6 +39,8 @@ BEGIN
   PERFORM globalmart.create_rollup_table(make_detector.name, description.column_names, description.column_types,
     keys, true, description.not_null_columns);
   EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_detector.name, 'Detector, rows appended as they come: ' || query);
+  EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.created_at IS %L', make_detector.name,
+    'When the row was appended (UTC): the clock of the statement that brought the event, one value for all its rows');
   INSERT INTO globalmart.rollup_catalog (name, kind, domain, query)
   VALUES (make_detector.name, 'detector', source.domain, make_detector.query);
   PERFORM globalmart.set_detector_query(make_detector.name, make_detector.query);

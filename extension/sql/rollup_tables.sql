@@ -31,6 +31,25 @@ $$;
 COMMENT ON FUNCTION globalmart.create_rollup_table(text, text[], text[], text[], boolean, text[]) IS
   'Makes the table of a rollup or detector';
 
+CREATE FUNCTION globalmart.copy_column_comments(from_relation regclass, to_relation regclass) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  told record;
+BEGIN
+  FOR told IN
+    SELECT t.attname AS name, col_description(f.attrelid, f.attnum) AS meaning
+    FROM pg_attribute AS t JOIN pg_attribute AS f ON f.attrelid = from_relation AND f.attname = t.attname AND f.attnum > 0
+    WHERE t.attrelid = to_relation AND t.attnum > 0 AND NOT t.attisdropped ORDER BY t.attnum
+  LOOP
+    IF told.meaning IS NOT NULL THEN
+      EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', to_relation, told.name, told.meaning);
+    END IF;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION globalmart.copy_column_comments(regclass, regclass) IS
+  'Gives the columns of a view the comments of the columns of the same names in its table';
+
 -- A query that looks across the groups of a window is run for one window at a time.
 CREATE FUNCTION globalmart.each_window_query(window_query text, query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -80,6 +99,9 @@ BEGIN
   EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader', name || '_live');
   EXECUTE pg_catalog.format('COMMENT ON VIEW globalmart.%I IS %L', name || '_live',
     'The rows of ' || name || ' (state closed), and what a close now would append for its open windows (state open)');
+  PERFORM globalmart.copy_column_comments(pg_catalog.format('globalmart.%I', name), pg_catalog.format('globalmart.%I', name || '_live'));
+  EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.state IS %L', name || '_live',
+    'closed: a row of the table; open: what a close now would append');
 END
 $$;
 COMMENT ON FUNCTION globalmart.create_live_view(text) IS 'Makes or renews the _live view of a rollup';

@@ -7,7 +7,7 @@ COMMENT ON FUNCTION globalmart.clock() IS
 CREATE FUNCTION globalmart.processing_time() RETURNS timestamptz
 LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'globalmart_processing_time';
 COMMENT ON FUNCTION globalmart.processing_time() IS
-  'In a rollup: the clock of the close that appends the row, one value for all its rows; NULL in open rows and outside a close';
+  'In a rollup: the clock of the close that appends the row, one value for all its rows; in a detector: that of the statement that brings the event. NULL in open rows and anywhere else';
 
 CREATE SEQUENCE globalmart.sql_row_offset;
 COMMENT ON SEQUENCE globalmart.sql_row_offset IS

@@ -53,6 +53,7 @@ CREATE FUNCTION globalmart.create_domain(domain text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   log text;
+  told record;
 BEGIN
   PERFORM globalmart.require_owner();
   IF domain !~ '^[a-z][a-z0-9_]{0,39}$' THEN
@@ -70,7 +71,7 @@ BEGIN
     END IF;
     EXECUTE pg_catalog.format(
       'CREATE TABLE globalmart.%I (plan_id int NOT NULL, slice timestamptz NOT NULL, '
-      'last_event timestamptz NOT NULL, stamp bigint NOT NULL, groups int NOT NULL, body bytea NOT NULL) '
+      'stamp bigint NOT NULL, groups int NOT NULL, body bytea NOT NULL) '
       'WITH (fillfactor = 100, toast_tuple_target = 8160)', log);
     EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I ALTER body SET STORAGE EXTERNAL', log);
     EXECUTE pg_catalog.format('CREATE INDEX ON globalmart.%I (plan_id, slice)', log);
@@ -78,6 +79,13 @@ BEGIN
     EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader', log);
     EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', log,
       'Partials of open windows of domain ' || domain || ': chunks of groups, appended by folds, merged by closes');
+    FOR told IN SELECT * FROM (VALUES
+      ('plan_id', 'Plan, see partial_plans'), ('slice', 'Start of the slice of event time; of the first event for sessions'),
+      ('stamp', 'Number of the publication that the fold saw'), ('groups', 'Number of groups in the chunk'),
+      ('body', 'The groups: keys and states, encoded')) AS c(name, meaning)
+    LOOP
+      EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.%I IS %L', log, told.name, told.meaning);
+    END LOOP;
   END LOOP;
 END
 $$;

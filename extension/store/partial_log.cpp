@@ -6,7 +6,7 @@ namespace globalmart::store {
 
 namespace {
 
-enum Column { kPlan, kSlice, kLast, kStamp, kGroups, kBody, kColumns };
+enum Column { kPlan, kSlice, kStamp, kGroups, kBody, kColumns };
 
 }  // namespace
 
@@ -32,7 +32,6 @@ void append_chunks(const char* domain, int generation, int64_t stamp, const Chun
     bool nulls[kColumns] = {};
     values[kPlan] = Int32GetDatum(chunk.plan_id);
     values[kSlice] = TimestampTzGetDatum(chunk.slice);
-    values[kLast] = TimestampTzGetDatum(chunk.last);
     values[kStamp] = Int64GetDatum(stamp);
     values[kGroups] = Int32GetDatum(chunk.groups);
     values[kBody] = PointerGetDatum(body);

@@ -16,15 +16,14 @@ struct ChunkBatch {
   struct Chunk {
     int plan_id;
     int64_t slice;
-    int64_t last;
     int groups;
     size_t offset;
     size_t length;
   };
   std::vector<Chunk> chunks;
   std::string bytes;
-  void add(int plan_id, int64_t slice, int64_t last, int groups, std::string_view body) {
-    chunks.push_back({plan_id, slice, last, groups, bytes.size(), body.size()});
+  void add(int plan_id, int64_t slice, int groups, std::string_view body) {
+    chunks.push_back({plan_id, slice, groups, bytes.size(), body.size()});
     bytes.append(body);
   }
   void clear() {

@@ -67,12 +67,12 @@ SELECT is_empty($$
 $$, 'every function, procedure and aggregate has a comment');
 SELECT is_empty($$
   SELECT c.oid::regclass FROM pg_class AS c
-  WHERE c.relnamespace = 'globalmart'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+  WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm')
     AND obj_description(c.oid, 'pg_class') IS NULL
 $$, 'every table and view has a comment');
 SELECT is_empty($$
   SELECT c.oid::regclass FROM pg_class AS c
-  WHERE c.relnamespace = 'globalmart'::regnamespace AND c.relkind = 'S' AND obj_description(c.oid, 'pg_class') IS NULL
+  WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind = 'S' AND obj_description(c.oid, 'pg_class') IS NULL
     AND NOT EXISTS (SELECT FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'i')
 $$, 'every sequence that is not a column''s has a comment');
 SELECT is_empty($$
@@ -81,10 +81,11 @@ SELECT is_empty($$
     AND obj_description(t.oid, 'pg_type') IS NULL
 $$, 'every type has a comment');
 SELECT is_empty($$
-  SELECT w.name || '.' || a.attname FROM pg_temp.specified AS w
-  JOIN pg_attribute AS a ON a.attrelid = ('globalmart.' || w.name)::regclass AND a.attnum > 0 AND NOT a.attisdropped
-  WHERE col_description(a.attrelid, a.attnum) IS NULL
-$$, 'every column of the shop''s rollups and detectors has a comment');
+  SELECT c.oid::regclass || '.' || a.attname FROM pg_class AS c
+  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm')
+    AND NOT c.relispartition AND col_description(c.oid, a.attnum) IS NULL
+$$, 'every column of a table or view has a comment; partitions are as their stream');
 
 -- search_path. Not pinned: C, which names what it calls by itself; SQL that was parsed when it was made and is
 -- to be inlined; procedures that commit, which may not have a setting.

@@ -175,7 +175,7 @@ TEST(Layout, IsLimited) {
 // --- chunks ---
 
 struct Chunk {
-  int64_t slice, last;
+  int64_t slice;
   int groups;
   std::string body;
 };
@@ -183,8 +183,8 @@ struct Chunk {
 std::vector<Chunk> chunks_of(GroupTable& table, bool sessions = false) {
   std::vector<Chunk> chunks;
   write_chunks(table.states(), table.all(), layout_of(table.states(), sessions),
-               [&](int64_t slice, int64_t last, int groups, std::string_view body) {
-                 chunks.push_back({slice, last, groups, std::string(body)});
+               [&](int64_t slice, int groups, std::string_view body) {
+                 chunks.push_back({slice, groups, std::string(body)});
                });
   return chunks;
 }
@@ -243,12 +243,8 @@ TEST(Chunks, HoldEveryGroupOnceAndFitTheirPage) {
     EXPECT_LE(chunk.body.size(), kChunkBytes);
     const std::vector<StoredGroup> groups = groups_of(chunk);
     EXPECT_EQ(groups.size(), static_cast<size_t>(chunk.groups));
-    int64_t last = std::numeric_limits<int64_t>::min();
-    for (const StoredGroup& group : groups) {
+    for (const StoredGroup& group : groups)
       EXPECT_TRUE(found.insert({{chunk.slice, group.key}, group.states}).second);
-      last = std::max(last, table.at(hash_of(group.key), chunk.slice, group.key).last);
-    }
-    EXPECT_EQ(chunk.last, last);
   }
   EXPECT_EQ(found, wanted);
   // Slices come in order, and full: a chunk is begun only when the one before has no room.
@@ -273,7 +269,6 @@ TEST(Chunks, NeverMixSlices) {
   EXPECT_EQ(chunks[1].slice, 0);
   EXPECT_EQ(chunks[1].groups, 2);
   EXPECT_EQ(chunks[2].slice, 5);
-  EXPECT_EQ(chunks[2].last, 5);
 }
 
 TEST(Chunks, NothingMakesNone) {
@@ -300,7 +295,7 @@ TEST(Chunks, AGroupBiggerThanTheLimitStandsAlone) {
       if (chunk.body.size() <= kChunkBytes) continue;
       ++large;
       EXPECT_EQ(chunk.groups, 1);
-      EXPECT_EQ(chunk.last, large_at);
+      EXPECT_EQ(groups_of(chunk).front().key, std::to_string(large_at));
     }
     EXPECT_EQ(large, 1);
     EXPECT_EQ(groups, 3);
@@ -322,14 +317,12 @@ TEST(Chunks, OfSessionsSayTheirSpan) {
   EXPECT_GT(chunks.size(), 3u);
   for (const Chunk& chunk : chunks) {
     EXPECT_LE(chunk.body.size(), kChunkBytes);
-    int64_t earliest = std::numeric_limits<int64_t>::max(), latest = -earliest;
+    int64_t earliest = std::numeric_limits<int64_t>::max();
     for (const StoredGroup& group : groups_of(chunk)) {
       found.insert({group.key, group.first, group.last});
       earliest = std::min(earliest, group.first);
-      latest = std::max(latest, group.last);
     }
     EXPECT_EQ(chunk.slice, earliest);
-    EXPECT_EQ(chunk.last, latest);
   }
   EXPECT_EQ(found, wanted);
 }

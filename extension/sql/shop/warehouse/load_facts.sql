@@ -35,6 +35,7 @@ BEGIN
       ' AND r.stream = %2$L', 'etl_new_' || loaded.stream, loaded.stream, regexp_replace(loaded.columns, '(\w+)', 'e.\1', 'g'));
     EXECUTE format('COMMENT ON VIEW globalmart.%I IS %L', 'etl_new_' || loaded.stream,
                    format('Rows of %s that the load under way takes; none between loads', loaded.stream));
+    PERFORM globalmart.copy_column_comments(format('globalmart.%I', loaded.stream), format('globalmart.%I', 'etl_new_' || loaded.stream));
   END LOOP;
 END
 $views$;

@@ -7,7 +7,7 @@ namespace globalmart::generator {
 namespace {
 
 constexpr int64_t kLargestOrder = 100'000'00;      // cents; the contract's limit
-constexpr int64_t kAnomalyFrom = 5'000'01;         // cents; an amount of 5,000.00 is none yet
+constexpr int64_t kAnomalyFrom = 5'000'00;         // cents
 constexpr int64_t kAnomalyTo = 15'000'00;          // cents
 constexpr int64_t kDearestAnomalyLine = 9'000'00;  // cents; below the contract's highest price
 

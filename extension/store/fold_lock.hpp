@@ -21,8 +21,8 @@ bool hold_fold_lock(const char* domain);
 // published before, too), or with a log that drains.
 void wait_for_folds(const char* domain);
 
-// The same for all domains, unless this session has waited for them since the publication of this number was
-// committed. A merge calls it; after a wait of the caller's it costs a comparison.
+// The same for all domains, unless this session has waited for them since the publication of this
+// number was committed. A merge calls it; after a wait of the caller's it costs a comparison.
 void wait_for_publication(int64 published);
 
 // For changes of definitions: keeps folds of the domain out until the end of the transaction. Tries

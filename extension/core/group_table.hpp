@@ -51,12 +51,17 @@ class GroupTable {
 
   // The group of (slice, key), made when it is not there. `hash` is of the key alone.
   Group& at(uint64_t hash, int64_t slice, std::string_view key) {
-    hash = mix64(hash ^ static_cast<uint64_t>(slice));
+    hash = secret_ ? secret_hash_of(slice, key) : mix64(hash ^ static_cast<uint64_t>(slice));
     if ((groups_.size() + 1) * 2 > index_.size()) grow();
     size_t slot = hash & (index_.size() - 1);
+    int probes = 0;
     for (; index_[slot].group != nullptr; slot = (slot + 1) & (index_.size() - 1)) {
       Group& group = *index_[slot].group;
       if (index_[slot].hash == hash && group.slice == slice && group.key() == key) return group;
+      if (++probes == kMostProbes && !secret_) [[unlikely]] {
+        hash_by_secret();
+        return at(hash, slice, key);
+      }
     }
     Group& group = make(hash, slice, key);
     index_[slot] = {hash, &group};
@@ -96,6 +101,9 @@ class GroupTable {
     return added;
   }
 
+  // Whether keys that collide were met, and the caller's hash given up for one with a secret.
+  bool hashes_by_secret() const { return secret_; }
+
   // Every group: for sessions every segment of every key.
   std::vector<Group*> all() const {
     std::vector<Group*> groups;
@@ -110,6 +118,7 @@ class GroupTable {
     groups_.clear();
     states_.clear();
     arena_.clear();
+    secret_ = false;
     if (index_.size() > kKeptSlots) {
       index_.clear();
       index_.resize(kInitialSlots);
@@ -123,6 +132,8 @@ class GroupTable {
   static constexpr int kSegmentsTried = 64;
   static constexpr size_t kInitialSlots = 256;
   static constexpr size_t kKeptSlots = 1 << 17;
+  // Half full at most: no table that fits into memory comes near it by chance.
+  static constexpr int kMostProbes = 256;
   struct Slot {
     uint64_t hash = 0;
     Group* group = nullptr;
@@ -134,6 +145,22 @@ class GroupTable {
     *group = {nullptr, hash, slice, kNever, -kNever, key.data(), static_cast<uint32_t>(key.size())};
     states_.initialize(group->states());
     return *group;
+  }
+  static uint64_t secret_hash_of(int64_t slice, std::string_view key) {
+    return mix64(secret_hash(key.data(), key.size()) ^ static_cast<uint64_t>(slice));
+  }
+  // Keys come from anyone who may write to a topic, and can be made to collide. The order of
+  // groups stays that of their births.
+  void hash_by_secret() {
+    std::vector<Slot> other(index_.size());
+    for (Group* group : groups_) {
+      group->hash = secret_hash_of(group->slice, group->key());
+      size_t slot = group->hash & (other.size() - 1);
+      while (other[slot].group != nullptr) slot = (slot + 1) & (other.size() - 1);
+      other[slot] = {group->hash, group};
+    }
+    index_ = std::move(other);
+    secret_ = true;
   }
   void grow() {
     std::vector<Slot> bigger(index_.size() * 2);
@@ -151,6 +178,7 @@ class GroupTable {
   GroupStates states_;
   std::vector<Slot> index_;
   std::vector<Group*> groups_;
+  bool secret_ = false;
 };
 
 // Joins the segments of one session key: sorts them by time and merges what is no further apart

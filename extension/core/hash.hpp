@@ -3,7 +3,8 @@
 // little-endian).
 //
 // Built on the folded 64x64->128 bit multiplication that wyhash and its kin use. Not for hash
-// tables that an attacker fills: the seed is no secret.
+// tables that an attacker fills: keys that collide can be worked out, under every seed.
+// secret_hash() is for these.
 #pragma once
 
 #include <bit>
@@ -102,6 +103,50 @@ inline uint64_t hash_bytes(const void* data, size_t length, uint64_t seed = 0) {
   const unsigned __int128 product = static_cast<unsigned __int128>(a) * b;
   return fold(static_cast<uint64_t>(product) ^ kSecret0 ^ length,
               static_cast<uint64_t>(product >> 64) ^ kSecret1);
+}
+
+// The secret that secret_hash() hangs on. The process sets it once, to random bits, before it reads
+// anything that others wrote.
+struct HashSecret {
+  uint64_t first = 0x9ae16a3b2f90404f;
+  uint64_t second = 0xc949c7defebb3f31;
+};
+inline HashSecret hash_secret;
+
+// SipHash-1-3: who does not know the secret finds no keys that collide. Slower than hash_bytes, and
+// never stored.
+inline uint64_t secret_hash(const void* data, size_t length) {
+  const auto* at = static_cast<const unsigned char*>(data);
+  uint64_t v0 = hash_secret.first ^ 0x736f6d6570736575;
+  uint64_t v1 = hash_secret.second ^ 0x646f72616e646f6d;
+  uint64_t v2 = hash_secret.first ^ 0x6c7967656e657261;
+  uint64_t v3 = hash_secret.second ^ 0x7465646279746573;
+  const auto round = [&] {
+    v0 += v1;
+    v1 = std::rotl(v1, 13) ^ v0;
+    v0 = std::rotl(v0, 32);
+    v2 += v3;
+    v3 = std::rotl(v3, 16) ^ v2;
+    v0 += v3;
+    v3 = std::rotl(v3, 21) ^ v0;
+    v2 += v1;
+    v1 = std::rotl(v1, 17) ^ v2;
+    v2 = std::rotl(v2, 32);
+  };
+  uint64_t last = static_cast<uint64_t>(length) << 56;
+  for (; length >= 8; at += 8, length -= 8) {
+    const uint64_t word = hash_detail::read64(at);
+    v3 ^= word;
+    round();
+    v0 ^= word;
+  }
+  for (size_t i = 0; i < length; ++i) last |= static_cast<uint64_t>(at[i]) << (8 * i);
+  v3 ^= last;
+  round();
+  v0 ^= last;
+  v2 ^= 0xff;
+  for (int i = 0; i < 3; ++i) round();
+  return v0 ^ v1 ^ v2 ^ v3;
 }
 
 }  // namespace globalmart

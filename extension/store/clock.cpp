@@ -1,5 +1,6 @@
 #include "store/clock.hpp"
 
+#include "core/hash.hpp"
 #include "pg/entry.hpp"
 
 extern "C" {
@@ -94,7 +95,12 @@ void clear_processing_time() { processing_transaction = InvalidLocalTransactionI
 
 }  // namespace globalmart::store
 
-extern "C" void _PG_init(void) { globalmart::store::define_settings(); }
+extern "C" void _PG_init(void) {
+  if (!pg_strong_random(&globalmart::hash_secret, sizeof globalmart::hash_secret))
+    ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR),
+            errmsg("no random numbers could be had for globalmart's hash tables"));
+  globalmart::store::define_settings();
+}
 
 GLOBALMART_FUNCTION(globalmart_clock) { PG_RETURN_TIMESTAMPTZ(globalmart::store::clock_now()); }
 

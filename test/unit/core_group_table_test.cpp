@@ -7,6 +7,7 @@
 #include <random>
 #include <set>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "core/group_table.hpp"
@@ -51,6 +52,57 @@ TEST(GroupTable, TellsKeysOfOneHashApart) {
   EXPECT_EQ(&table.at(42, 7, ""), &table.at(42, 7, ""));
   // Hash and slice that meet in the mixed hash are still two groups.
   EXPECT_NE(&table.at(42 ^ 7, 7, "k"), &table.at(42 ^ 8, 8, "k"));
+}
+
+// The groups in their order, with their counts.
+std::vector<std::tuple<int64_t, std::string, int64_t>> counted(GroupTable& table) {
+  std::vector<std::tuple<int64_t, std::string, int64_t>> groups;
+  for (Group* group : table.groups())
+    groups.emplace_back(group->slice, group->key(), table.states().count_value(group->states(), 0));
+  return groups;
+}
+
+TEST(GroupTable, GivesUpAHashWhoseKeysCollide) {
+  GroupTable fair({spec(AggregateKind::kCount)});
+  GroupTable attacked({spec(AggregateKind::kCount)});
+  const HashSecret secret = hash_secret;
+  hash_secret = {0x0123456789abcdef, 0xfedcba9876543210};
+  GroupTable elsewhere({spec(AggregateKind::kCount)});
+  for (int i = 0; i < 120000; ++i) {
+    const std::string key = std::to_string(i % 40000);
+    const int64_t slice = i % 3;
+    hash_secret = secret;
+    ++fair.states().count(fair.at(hash_of(key), slice, key).states(), 0);
+    // One hash for all, and hashes that agree in what a table looks at.
+    const uint64_t hash = i % 2 == 0 ? 42 : 7;
+    ++attacked.states().count(attacked.at(hash, slice, key).states(), 0);
+    hash_secret = {0x0123456789abcdef, 0xfedcba9876543210};
+    ++elsewhere.states().count(elsewhere.at(hash, slice, key).states(), 0);
+  }
+  hash_secret = secret;
+  EXPECT_FALSE(fair.hashes_by_secret());
+  EXPECT_TRUE(attacked.hashes_by_secret());
+  EXPECT_EQ(counted(attacked), counted(fair)) << "neither the hash nor the secret shows";
+  EXPECT_EQ(counted(elsewhere), counted(fair));
+  attacked.clear();
+  EXPECT_FALSE(attacked.hashes_by_secret()) << "the next batch is not to pay for this one";
+}
+
+TEST(SecretHash, DependsOnTheSecretAndOnEveryByte) {
+  std::set<uint64_t> hashes;
+  std::string text(40, 'x');
+  for (size_t length = 0; length <= text.size(); ++length)
+    hashes.insert(secret_hash(text.data(), length));
+  for (char& c : text) {
+    c = 'y';
+    hashes.insert(secret_hash(text.data(), text.size()));
+    c = 'x';
+  }
+  const HashSecret secret = hash_secret;
+  hash_secret.second ^= 1;
+  hashes.insert(secret_hash(text.data(), text.size()));
+  hash_secret = secret;
+  EXPECT_EQ(hashes.size(), 41u + 40u + 1u);
 }
 
 TEST(GroupTable, KeepsItsOwnCopyOfAKey) {

@@ -103,6 +103,16 @@ GLOBALMART_FUNCTION(globalmart_describe_rollup) {
   return HeapTupleGetDatum(heap_form_tuple(type, values, nulls));
 }
 
+// late_sessions_query(query, version_id, rollup)
+GLOBALMART_FUNCTION(globalmart_late_sessions_query) {
+  const plan::Definition* definition = plan::read_definition(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+  if (definition->window.kind != WindowKind::kSession)
+    ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+            errmsg("the query has no session windows"));
+  PG_RETURN_TEXT_P(cstring_to_text(plan::deparse_late_sessions(
+      definition, text_to_cstring(PG_GETARG_TEXT_PP(2)), PG_GETARG_INT32(1))));
+}
+
 // describe_detector(query)
 GLOBALMART_FUNCTION(globalmart_describe_detector) {
   TupleDesc type = result_type(fcinfo);

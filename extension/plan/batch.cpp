@@ -7,7 +7,7 @@ namespace globalmart::plan {
 
 namespace {
 
-// Whose late events are left out.
+// Whose late events are left out; those of nobody when the name is empty.
 struct BatchOf {
   const char* rollup;
   int version_id;
@@ -66,7 +66,8 @@ void append_counted_rows(StringInfo sql, const store::Stream* stream, const Batc
   const Oid oid = stream->relation;
   const char* time = quoted(oid, stream->time_column);
   const char* id = quoted(oid, stream->id_column);
-  const bool missed = window.kind == WindowKind::kHop;
+  const bool restated = *batch.rollup == '\0';
+  const bool missed = window.kind == WindowKind::kHop && !restated;
   // A window that begins before $4 may hold events up to its width later; sessions end there.
   const char* until = window.kind == WindowKind::kSession
                           ? "$4"
@@ -96,10 +97,11 @@ void append_counted_rows(StringInfo sql, const store::Stream* stream, const Batc
   appendStringInfo(sql, " FROM %s AS s WHERE s.%s >= $3 AND s.%s < %s", qualified(oid), time, time,
                    until);
   if (where != nullptr) appendStringInfo(sql, " AND (%s)", where);
-  appendStringInfo(
-      sql, " AND NOT EXISTS (SELECT FROM globalmart.late_events AS l WHERE l.rollup = %s AND %s)",
-      quote_literal_cstr(batch.rollup), late_match(stream, "l"));
-  if (!missed) appendStringInfo(sql, " AND NOT EXISTS (SELECT %s)", partly);
+  if (!restated)
+    appendStringInfo(
+        sql, " AND NOT EXISTS (SELECT FROM globalmart.late_events AS l WHERE l.rollup = %s AND %s)",
+        quote_literal_cstr(batch.rollup), late_match(stream, "l"));
+  if (!missed && !restated) appendStringInfo(sql, " AND NOT EXISTS (SELECT %s)", partly);
   appendStringInfoString(sql, ") AS s WHERE s.copy_number = 1");
 }
 
@@ -173,8 +175,9 @@ Node* to_source_columns(Node* node, void* context) {
   return mutate_expression(node, to_source_columns, context);
 }
 
-void sessionize(const Definition* definition, Query* inner, const store::Stream* stream,
-                const BatchOf& batch) {
+// The stream's rows that count, each with window_start and window_end of its session.
+const char* session_rows(const Definition* definition, const store::Stream* stream,
+                         const BatchOf& batch) {
   const auto* input = cell<Input>(definition->inputs, 0);
   List* context = deparse_context_for("s", input->relation);
   const char* time = quoted(stream->relation, stream->time_column);
@@ -206,9 +209,13 @@ void sessionize(const Definition* definition, Query* inner, const store::Stream*
       *partition ? "," : "PARTITION BY", gap, partition, time, time, time, partition, time, gap);
   append_counted_rows(&sql, stream, batch, where, definition->window);
   appendStringInfoString(&sql, ") AS s) AS s) AS s");
+  return sql.data;
+}
 
+void sessionize(const Definition* definition, Query* inner, const store::Stream* stream,
+                const BatchOf& batch) {
   RangeTblEntry* entry = rt_fetch(definition->outline->source, inner->rtable);
-  Query* source = parse_source(sql.data);
+  Query* source = parse_source(session_rows(definition, stream, batch));
   const int width = ExecCleanTargetListLength(source->targetList);
   become_subquery(entry, source);
   SessionColumns columns = {definition->outline->window_varno, definition->outline->source,
@@ -252,7 +259,7 @@ void read_raw_rows(const Definition* definition, Query* inner, const BatchOf& ba
     return;
   }
   RangeTblEntry* source = rt_fetch(definition->outline->source, inner->rtable);
-  const bool hop = definition->window.kind == WindowKind::kHop;
+  const bool hop = definition->window.kind == WindowKind::kHop && *batch.rollup != '\0';
   ListCell* each;
   const auto replace = [&](RangeTblEntry* entry) {
     StringInfoData sql;
@@ -306,6 +313,18 @@ char* deparse_batch_windows(const Definition* definition, const char* rollup, in
   read_raw_rows(definition, inner, {rollup, version_id});
   return psprintf("SELECT DISTINCT w.%s AS window_end FROM (%s) AS w", column,
                   pg_get_querydef(inner, false));
+}
+
+char* deparse_late_sessions(const Definition* definition, const char* rollup, int version_id) {
+  const store::Stream* stream = store::find_stream(cell<Input>(definition->inputs, 0)->relation);
+  const char* columns = "kafka_partition, l.kafka_offset, l.event_id, l.event_time, l.received_at";
+  return psprintf(
+      "SELECT s.window_start, s.window_end, l.partly, l.%s FROM (%s) AS s JOIN ("
+      "SELECT false AS partly, l.%s FROM globalmart.late_events AS l WHERE l.rollup = %s UNION ALL "
+      "SELECT true, l.%s FROM globalmart.partly_late_events AS l "
+      "WHERE l.rollup = %s AND l.version_id = %d) AS l ON %s",
+      columns, session_rows(definition, stream, {"", 0}), columns, quote_literal_cstr(rollup),
+      columns, quote_literal_cstr(rollup), version_id, late_match(stream, "l"));
 }
 
 }  // namespace globalmart::plan

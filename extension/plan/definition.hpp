@@ -64,11 +64,16 @@ char* deparse_over_groups(const Definition* definition, int version_id, bool ope
 char* deparse_window_list(const Definition* definition, int version_id);
 
 // The query over raw rows: windows with $1 < window_end <= $2 that begin in [live_from,
-// live_until), without the rows that were late for this version of `rollup`.
+// live_until), without the rows that were late for this version of `rollup`; with all of them when
+// the name is empty.
 char* deparse_batch(const Definition* definition, const char* rollup, int version_id);
 
 // The ends of the windows that the innermost query of deparse_batch has groups in, with the same
 // parameters.
 char* deparse_batch_windows(const Definition* definition, const char* rollup, int version_id);
+
+// For session windows: the events that were late for this version of `rollup`, each with the
+// session that it stands in when all late ones are counted. Parameters $3 and $4 bound event times.
+char* deparse_late_sessions(const Definition* definition, const char* rollup, int version_id);
 
 }  // namespace globalmart::plan

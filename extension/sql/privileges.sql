@@ -39,7 +39,8 @@ BEGIN
   FOR definer IN
     SELECT p.oid FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'globalmart'::regnamespace
-      AND p.proname IN ('fold_rows', 'merge_version', 'verify', 'backfill_step', 'describe_rollup', 'describe_detector')
+      AND p.proname IN ('fold_rows', 'merge_version', 'verify', 'backfill_step', 'describe_rollup', 'describe_detector',
+                        'restated', 'late_sessions_query', 'take_late_sessions', 'replace_windows', 'rebuild_step', 'compare_batch_stream')
   LOOP
     EXECUTE format('ALTER FUNCTION %s SET timezone = ''UTC''', definer);
     EXECUTE format('ALTER FUNCTION %s SET datestyle = ''ISO, YMD''', definer);

@@ -147,3 +147,8 @@ def begin_backfill(database):
     announced = database.value("SELECT globalmart.backfill_begin('best_countries', '10 minutes')")
     database.execute("SELECT globalmart.wait_for_folds()")
     database.execute("SELECT globalmart.backfill_step('best_countries', %s)", announced)
+    # A rebuild that is done, and one that was stopped: the record of both is the owner's.
+    rebuild = database.value("SELECT globalmart.rebuild_begin('sales_per_minute', NULL, NULL, 'late orders')")
+    assert database.value("SELECT globalmart.rebuild_step(%s, '10 days')", rebuild) is False
+    assert database.value("SELECT late_events FROM globalmart.rollup_rebuilds") > 0
+    database.execute("SELECT globalmart.rebuild_begin('sales_by_country', NULL, NULL, 'stopped')")

@@ -95,6 +95,7 @@ SELECT set_eq($$
     AND NOT coalesce(p.proconfig @> '{"search_path=pg_catalog, pg_temp"}', false)
 $$, ARRAY['globalmart.tumble(timestamp with time zone,interval,interval)',
          'globalmart.backfill_rollup(text,interval)', 'globalmart.close_windows()', 'globalmart.compact_partials(bigint)',
+         'globalmart.rebuild_rollup(text,timestamp with time zone,timestamp with time zone,text,interval)',
          'globalmart.delete_old_rows()', 'globalmart.drop_old_partitions()', 'globalmart.maintain_partitions()',
          'globalmart.run_etl(date)'],
   'who does not pin search_path is named');

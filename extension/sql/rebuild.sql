@@ -17,6 +17,10 @@ CREATE TABLE globalmart.rollup_rebuilds (
   rows_after  bigint NOT NULL DEFAULT 0
 );
 COMMENT ON TABLE globalmart.rollup_rebuilds IS 'Every call of rebuild_rollup: who replaced closed rows of which rollup, when and why';
+COMMENT ON COLUMN globalmart.rollup_rebuilds.rebuild_id IS 'Number of the rebuild';
+COMMENT ON COLUMN globalmart.rollup_rebuilds.rollup IS 'Rollup';
+COMMENT ON COLUMN globalmart.rollup_rebuilds.reason IS 'Why, as the caller said';
+COMMENT ON COLUMN globalmart.rollup_rebuilds.started_at IS 'When it began';
 COMMENT ON COLUMN globalmart.rollup_rebuilds.from_time IS 'Windows that end later; -infinity: from the first one on';
 COMMENT ON COLUMN globalmart.rollup_rebuilds.to_time IS 'And that end by then';
 COMMENT ON COLUMN globalmart.rollup_rebuilds.rebuilt_by IS 'Who had logged in';

@@ -154,10 +154,9 @@ void EncodeGroup(benchmark::State& state) {
   fill(table, rows);
   const PartialLayout layout = layout_of(table.states());
   for (auto _ : state)
-    write_chunks(table.states(), table.all(), layout,
-                 [](int64_t, int, std::string_view body) {
-                   benchmark::DoNotOptimize(body.data());
-                 });
+    write_chunks(table.states(), table.all(), layout, [](int64_t, int, std::string_view body) {
+      benchmark::DoNotOptimize(body.data());
+    });
   count_items(state, table.groups().size());
 }
 BENCHMARK(EncodeGroup);

@@ -24,8 +24,8 @@ bool hold_fold_lock(const char* domain) {
 
 namespace {
 
-// Up to which publication this session has waited, and which table counts them: an extension that is made anew
-// begins again.
+// Up to which publication this session has waited, and which table counts them: an extension that
+// is made anew begins again.
 struct Awaited {
   Oid counter = InvalidOid;
   int64 published = 0;
@@ -75,7 +75,8 @@ void wait_for_folds(const char* domain) {
   int64 published = 0;
   List* tags = awaited_tags(&published);
   if (tags != NIL) WaitForLockersMultiple(tags, ShareLock, false);
-  // The last publication may be this transaction's own: then nobody has seen it, and it may be taken back.
+  // The last publication may be this transaction's own: then nobody has seen it, and it may be
+  // taken back.
   if (!TransactionIdIsValid(GetTopTransactionIdIfAny()))
     awaited = {table_oid("close_counter"), published};
 }

@@ -103,6 +103,10 @@ class Broker:
             for name in names
         )
 
+    def delete_topics(self, names):
+        for future in self._admin.delete_topics(list(names)).values():
+            future.result()
+
     def delete_records(self, topic, partition, offset):
         """Removes everything below the offset, as retention does."""
         kafka_admin.delete_records(self.bootstrap, topic, partition, offset)

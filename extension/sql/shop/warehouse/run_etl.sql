@@ -149,17 +149,17 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   started timestamptz := clock_timestamp();
-  todo globalmart.etl_steps;
+  due globalmart.etl_steps;
   counts record;
 BEGIN
   SELECT NULL::bigint AS rows_read, NULL::bigint AS rows_written, NULL::bigint AS rows_rejected INTO counts;
-  SELECT s.* INTO todo FROM globalmart.etl_steps AS s WHERE s.run_id = do_step.run_id AND s.step_no = do_step.step_no;
+  SELECT s.* INTO due FROM globalmart.etl_steps AS s WHERE s.run_id = do_step.run_id AND s.step_no = do_step.step_no;
   PERFORM globalmart.require_run_lock();
-  IF todo.state IS DISTINCT FROM 'running' THEN
+  IF due.state IS DISTINCT FROM 'running' THEN
     RAISE object_not_in_prerequisite_state USING MESSAGE = format('step %s of run %s is not under way', step_no, run_id),
       HINT = 'CALL globalmart.run_etl().';
   END IF;
-  CASE todo.step
+  CASE due.step
     WHEN 'wait for writers' THEN
       PERFORM globalmart.wait_for_writers(ARRAY(SELECT globalmart.stream_relation(s.stream) FROM globalmart.etl_streams() AS s));
     WHEN 'begin load' THEN
@@ -173,7 +173,7 @@ BEGIN
       FROM globalmart.load_dimension('product_changes', 'product_id', 'dim_products', 'product_key',
                                      '{product_name,category,price,rating}');
     WHEN 'load facts' THEN
-      SELECT * INTO counts FROM globalmart.load_day(todo.day);
+      SELECT * INTO counts FROM globalmart.load_day(due.day);
     WHEN 'end load' THEN
       PERFORM globalmart.end_load();
       -- Nights that were missed, and days without an event.
@@ -191,15 +191,15 @@ BEGIN
       SELECT 'forecast', r.analysis_day FROM globalmart.etl_runs AS r
       WHERE r.run_id = do_step.run_id AND EXISTS (SELECT FROM globalmart.etl_analyses);
     WHEN 'analyse sales' THEN
-      counts.rows_written := globalmart.analyse_sales(todo.day);
+      counts.rows_written := globalmart.analyse_sales(due.day);
     WHEN 'analyse products' THEN
-      counts.rows_written := globalmart.analyse_products(todo.day);
+      counts.rows_written := globalmart.analyse_products(due.day);
     WHEN 'analyse rfm' THEN
-      counts.rows_written := globalmart.analyse_rfm(todo.day);
+      counts.rows_written := globalmart.analyse_rfm(due.day);
     WHEN 'analyse forecast' THEN
-      counts.rows_written := globalmart.analyse_forecast(todo.day);
+      counts.rows_written := globalmart.analyse_forecast(due.day);
   END CASE;
-  UPDATE globalmart.etl_analyses AS a SET done_at = globalmart.clock() WHERE 'analyse ' || a.analysis = todo.step AND a.day = todo.day;
+  UPDATE globalmart.etl_analyses AS a SET done_at = globalmart.clock() WHERE 'analyse ' || a.analysis = due.step AND a.day = due.day;
   UPDATE globalmart.etl_steps AS s
   SET state = 'done', seconds = extract(epoch FROM clock_timestamp() - started),
       rows_read = counts.rows_read, rows_written = counts.rows_written, rows_rejected = counts.rows_rejected
@@ -207,7 +207,7 @@ BEGIN
   UPDATE globalmart.etl_runs AS r
   SET rows_read = r.rows_read + coalesce(counts.rows_read, 0), rows_written = r.rows_written + coalesce(counts.rows_written, 0),
       rows_rejected = r.rows_rejected + coalesce(counts.rows_rejected, 0)
-  WHERE r.run_id = do_step.run_id AND todo.step LIKE 'load %';
+  WHERE r.run_id = do_step.run_id AND due.step LIKE 'load %';
 END
 $$;
 COMMENT ON FUNCTION globalmart.do_step(bigint, int) IS 'Does a step of a run and puts on record what it did, in the caller''s transaction';
@@ -229,7 +229,7 @@ CREATE OR REPLACE PROCEDURE globalmart.run_etl(day date DEFAULT NULL)
 LANGUAGE plpgsql AS $$
 DECLARE
   run bigint;
-  todo record;
+  due record;
   failure text;
   code text;
 BEGIN
@@ -242,17 +242,17 @@ BEGIN
   run := globalmart.begin_run(day);
   COMMIT;
   LOOP
-    SELECT s.step_no, s.step INTO todo FROM globalmart.begin_step(run) AS s;
+    SELECT s.step_no, s.step INTO due FROM globalmart.begin_step(run) AS s;
     COMMIT;
-    EXIT WHEN todo.step IS NULL;
+    EXIT WHEN due.step IS NULL;
     BEGIN
-      PERFORM globalmart.do_step(run, todo.step_no);
+      PERFORM globalmart.do_step(run, due.step_no);
     EXCEPTION WHEN OTHERS OR query_canceled THEN
       failure := SQLERRM;
       code := SQLSTATE;
     END;
     IF failure IS NOT NULL THEN
-      PERFORM globalmart.fail_step(run, todo.step_no, failure);
+      PERFORM globalmart.fail_step(run, due.step_no, failure);
       COMMIT;
       PERFORM pg_catalog.pg_advisory_unlock(1735287117, 1);
       RAISE EXCEPTION USING ERRCODE = code, MESSAGE = failure,

@@ -167,6 +167,21 @@ ALTER TABLE warehouse.fact_sales DROP CONSTRAINT never;
 CALL globalmart.run_etl();
 SELECT is((SELECT count(*) FROM warehouse.fact_sales WHERE transaction_id = md5('30')::uuid), 1::bigint, 'and the next one goes on from there');
 
+-- Days are days of UTC, whatever the session has set.
+SET datestyle = 'SQL, DMY';
+SET timezone = 'Asia/Kolkata';
+SELECT pg_temp.place_order(40, '2025-02-01 00:00:00+00', 'USER_2', NULL, 1);
+SELECT pg_temp.place_order(41, '2025-02-28 23:59:59.999999+00', 'USER_2', NULL, 1);
+SELECT pg_temp.place_order(42, '2025-03-01 00:30:00+00', 'USER_2', NULL, 1);
+CALL globalmart.run_etl();
+RESET datestyle;
+RESET timezone;
+SELECT results_eq($$SELECT tableoid::regclass::text, date_key FROM warehouse.fact_sales WHERE event_time < '2025-04-01' ORDER BY 2$$,
+  $$VALUES ('warehouse.fact_sales_m202502', 20250201), ('warehouse.fact_sales_m202502', 20250228), ('warehouse.fact_sales_m202503', 20250301)$$,
+  'days and months are of UTC in a session of another zone and date style');
+SELECT is((SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = 'warehouse.fact_sales_m202502'::regclass),
+  $$FOR VALUES FROM ('2025-02-01 00:00:00+00') TO ('2025-03-01 00:00:00+00')$$, 'so are the bounds of partitions');
+
 -- Regions.
 SELECT globalmart.set_region('UK', 'Islands', '2026-11-20');
 SELECT results_eq($$SELECT region, count(*), min(f.event_time) >= '2026-11-20' FROM warehouse.fact_sales AS f JOIN warehouse.dim_geography USING (geography_key) GROUP BY 1 ORDER BY 1$$,

@@ -17,7 +17,7 @@ BEGIN
     EXECUTE format('GRANT SELECT ON %s TO globalmart_reader', made.name);
   END LOOP;
   FOR made IN
-    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless
+    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless, p.prokind = 'f' AND p.proconfig IS NOT NULL AS pinned
     FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'globalmart'::regnamespace
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
@@ -26,6 +26,12 @@ BEGIN
   LOOP
     EXECUTE format('ALTER ROUTINE %s OWNER TO globalmart_owner', made.name);
     EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', made.name);
+    -- A day is one of UTC, and a time written as text is read as it was written, whatever the caller's session has set.
+    IF made.pinned THEN
+      EXECUTE format('ALTER FUNCTION %s SET timezone = ''UTC''', made.name);
+      EXECUTE format('ALTER FUNCTION %s SET datestyle = ''ISO, YMD''', made.name);
+      EXECUTE format('ALTER FUNCTION %s SET intervalstyle = ''postgres''', made.name);
+    END IF;
     IF made.harmless THEN
       EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', made.name);
     END IF;

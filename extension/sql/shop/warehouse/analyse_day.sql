@@ -8,6 +8,7 @@ DECLARE
   written bigint;
 BEGIN
   DELETE FROM warehouse.rfm_analysis AS a WHERE a.analysis_date = analyse_rfm.analysis_date;
+  CREATE TEMP TABLE etl_rfm ON COMMIT DROP AS
   WITH customers AS (
     SELECT c.durable_key, analyse_rfm.analysis_date - max(f.event_time AT TIME ZONE 'UTC')::date AS recency_days,
            count(DISTINCT f.transaction_id) AS frequency, sum(f.line_revenue) AS monetary
@@ -25,13 +26,13 @@ BEGIN
            1 + (SELECT count(*) FROM unnest(q.frequency) AS cut WHERE cut < c.frequency::float8)::int AS f_score,
            1 + (SELECT count(*) FROM unnest(q.monetary) AS cut WHERE cut < c.monetary::float8)::int AS m_score
     FROM customers AS c CROSS JOIN cuts AS q)
-  INSERT INTO warehouse.rfm_analysis (analysis_date, customer_key, recency_days, frequency, monetary, r_score, f_score, m_score, segment)
-  SELECT analyse_rfm.analysis_date, d.customer_key, s.recency_days, s.frequency, s.monetary, s.r_score, s.f_score, s.m_score,
-         globalmart.rfm_segment(s.r_score, s.f_score, s.m_score)
+  SELECT analyse_rfm.analysis_date AS analysis_date, d.customer_key, s.recency_days, s.frequency, s.monetary, s.r_score, s.f_score, s.m_score,
+         globalmart.rfm_segment(s.r_score, s.f_score, s.m_score) AS segment
   FROM scored AS s
   JOIN warehouse.dim_customers AS d ON d.durable_key = s.durable_key AND d.effective_from < ends AND d.effective_to >= ends
   ORDER BY d.customer_key;
-  GET DIAGNOSTICS written = ROW_COUNT;
+  written := globalmart.insert_checked('warehouse.rfm_analysis', 'pg_temp.etl_rfm');
+  DROP TABLE pg_temp.etl_rfm;
   RETURN written;
 END
 $$;
@@ -46,6 +47,7 @@ DECLARE
   written bigint;
 BEGIN
   DELETE FROM warehouse.product_performance AS a WHERE a.analysis_date = analyse_products.analysis_date;
+  CREATE TEMP TABLE etl_product_performance ON COMMIT DROP AS
   WITH sold AS (
     SELECT p.durable_key, count(DISTINCT f.transaction_id) AS orders, sum(f.quantity)::bigint AS units_sold, sum(f.line_revenue) AS total_revenue
     FROM warehouse.fact_sales AS f JOIN warehouse.dim_products AS p USING (product_key)
@@ -72,15 +74,15 @@ BEGIN
            rank() OVER (PARTITION BY b.was_sold, b.category ORDER BY b.total_revenue DESC) AS rank_in_category,
            rank() OVER (PARTITION BY b.was_sold ORDER BY b.total_revenue DESC) AS rank_overall
     FROM both_sides AS b)
-  INSERT INTO warehouse.product_performance
-  SELECT analyse_products.analysis_date, r.product_key, r.orders, r.units_sold, r.total_revenue, r.views, r.unique_viewers,
-         100.0 * r.orders / nullif(r.views, 0),
-         CASE WHEN r.was_sold THEN r.rank_in_category END, CASE WHEN r.was_sold THEN r.rank_overall END,
+  SELECT analyse_products.analysis_date AS analysis_date, r.product_key, r.orders, r.units_sold, r.total_revenue, r.views, r.unique_viewers,
+         100.0 * r.orders / nullif(r.views, 0) AS conversion_rate_pct,
+         CASE WHEN r.was_sold THEN r.rank_in_category END AS rank_in_category, CASE WHEN r.was_sold THEN r.rank_overall END AS rank_overall,
          CASE WHEN NOT r.was_sold THEN 'None' WHEN r.ahead < 0.80 * r.everything OR r.ahead = 0 THEN 'A'
-              WHEN r.ahead < 0.95 * r.everything THEN 'B' ELSE 'C' END
+              WHEN r.ahead < 0.95 * r.everything THEN 'B' ELSE 'C' END AS tier
   FROM ranked AS r
   ORDER BY r.product_key;
-  GET DIAGNOSTICS written = ROW_COUNT;
+  written := globalmart.insert_checked('warehouse.product_performance', 'pg_temp.etl_product_performance');
+  DROP TABLE pg_temp.etl_product_performance;
   RETURN written;
 END
 $$;

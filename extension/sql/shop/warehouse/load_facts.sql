@@ -40,23 +40,39 @@ BEGIN
 END
 $views$;
 
+-- A day in hand: what the load takes of it, put into tables of the session, which the steps below read. A view over
+-- spans of offsets is planned for a few rows whatever it gives, and a join planned for a few rows takes hours over a
+-- million; of a table the planner knows how many there are.
+CREATE OR REPLACE FUNCTION globalmart.take_day(day date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  stream text;
+BEGIN
+  FOREACH stream IN ARRAY ARRAY['transactions', 'transaction_items', 'cart_events', 'product_view_events'] LOOP
+    EXECUTE format('CREATE TEMP TABLE %I ON COMMIT DROP AS SELECT e.* FROM globalmart.%I AS e WHERE e.event_time >= %L AND e.event_time < %L',
+                   'etl_day_' || stream, 'etl_new_' || stream, day::timestamp AT TIME ZONE 'UTC', (day + 1)::timestamp AT TIME ZONE 'UTC');
+    EXECUTE format('ANALYZE pg_temp.%I', 'etl_day_' || stream);
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION globalmart.take_day(date) IS
+  'Puts the rows of a day that the load under way takes into temporary tables etl_day_STREAM, until the end of the transaction';
+
 -- Every event finds a version of its country, customer and product: where nobody told, one is inferred from
--- the first event that names them, in force until the first that was told.
-CREATE OR REPLACE FUNCTION globalmart.infer_members(day date) RETURNS bigint
+-- the first event that names them, in force until the first that was told. Most nights most are known: only those
+-- who are not are sorted.
+DROP FUNCTION IF EXISTS globalmart.infer_members(date); -- of version 1.0
+CREATE OR REPLACE FUNCTION globalmart.infer_members() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
-  starts timestamptz := day::timestamp AT TIME ZONE 'UTC';
-  ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
   inferred bigint;
   more bigint;
 BEGIN
   INSERT INTO warehouse.dim_geography (durable_key, country)
   SELECT nextval('warehouse.durable_keys'), n.country
-  FROM (SELECT e.country FROM globalmart.etl_new_transaction_items AS e WHERE e.event_time >= starts AND e.event_time < ends
-        UNION
-        SELECT e.country FROM globalmart.etl_new_cart_events AS e WHERE e.event_time >= starts AND e.event_time < ends
-        UNION
-        SELECT e.country FROM globalmart.etl_new_product_view_events AS e WHERE e.event_time >= starts AND e.event_time < ends) AS n
+  FROM (SELECT e.country FROM pg_temp.etl_day_transaction_items AS e
+        UNION SELECT e.country FROM pg_temp.etl_day_cart_events AS e
+        UNION SELECT e.country FROM pg_temp.etl_day_product_view_events AS e) AS n
   WHERE NOT EXISTS (SELECT FROM warehouse.dim_geography AS g WHERE g.country = n.country)
   ORDER BY n.country;
   GET DIAGNOSTICS inferred = ROW_COUNT;
@@ -64,42 +80,42 @@ BEGIN
   INSERT INTO warehouse.dim_customers (durable_key, user_id, country, is_inferred, effective_to)
   SELECT coalesce(k.durable_key, nextval('warehouse.durable_keys')), n.user_id, n.country, true,
          coalesce(k.effective_from, '9999-12-31 00:00:00+00')
-  FROM (SELECT DISTINCT ON (e.user_id) e.user_id, e.country, e.event_time
-        FROM (SELECT t.user_id, t.country, t.event_time, t.transaction_id AS event_id
-              FROM globalmart.etl_new_transaction_items AS t WHERE t.event_time >= starts AND t.event_time < ends
-              UNION ALL
-              SELECT c.user_id, c.country, c.event_time, c.event_id
-              FROM globalmart.etl_new_cart_events AS c WHERE c.event_time >= starts AND c.event_time < ends
-              UNION ALL
-              SELECT v.user_id, v.country, v.event_time, v.event_id
-              FROM globalmart.etl_new_product_view_events AS v WHERE v.event_time >= starts AND v.event_time < ends) AS e
+  FROM (SELECT DISTINCT ON (e.user_id) e.user_id, e.country
+        FROM (SELECT t.user_id, t.country, t.event_time, t.transaction_id AS event_id FROM pg_temp.etl_day_transaction_items AS t
+              UNION ALL SELECT c.user_id, c.country, c.event_time, c.event_id FROM pg_temp.etl_day_cart_events AS c
+              UNION ALL SELECT v.user_id, v.country, v.event_time, v.event_id FROM pg_temp.etl_day_product_view_events AS v) AS e
+        WHERE NOT EXISTS (SELECT FROM warehouse.dim_customers AS d WHERE d.user_id = e.user_id AND d.effective_from <= e.event_time)
         ORDER BY e.user_id, e.event_time, e.event_id) AS n
   LEFT JOIN LATERAL (SELECT d.durable_key, d.effective_from FROM warehouse.dim_customers AS d
                      WHERE d.user_id = n.user_id ORDER BY d.effective_from LIMIT 1) AS k ON true
-  WHERE k.effective_from IS NULL OR k.effective_from > n.event_time
   ORDER BY n.user_id;
   GET DIAGNOSTICS more = ROW_COUNT;
   inferred := inferred + more;
 
   WITH named AS (
+    SELECT t.product_id, NULL::text AS product_name, NULL::text AS category, t.price, t.event_time, t.transaction_id AS event_id
+    FROM pg_temp.etl_day_transaction_items AS t
+    UNION ALL
+    SELECT c.product_id, c.product_name, c.category, c.price, c.event_time, c.event_id
+    FROM pg_temp.etl_day_cart_events AS c WHERE c.product_id IS NOT NULL
+    UNION ALL
+    SELECT v.product_id, v.product_name, v.category, v.price, v.event_time, v.event_id
+    FROM pg_temp.etl_day_product_view_events AS v WHERE v.product_id IS NOT NULL),
+  in_doubt AS (
+    SELECT n.product_id FROM named AS n
+    WHERE NOT EXISTS (SELECT FROM warehouse.dim_products AS d WHERE d.product_id = n.product_id AND d.effective_from <= n.event_time)
+    UNION
+    SELECT d.product_id FROM warehouse.dim_products AS d WHERE d.is_inferred AND 'Unknown' IN (d.product_name, d.category)),
+  told AS (
     SELECT DISTINCT ON (e.product_id) e.product_id, e.event_time,
            first_value(e.price) OVER (PARTITION BY e.product_id ORDER BY e.price IS NULL, e.event_time, e.event_id) AS price,
            first_value(e.product_name) OVER (PARTITION BY e.product_id ORDER BY e.product_name IS NULL, e.event_time, e.event_id) AS product_name,
            first_value(e.category) OVER (PARTITION BY e.product_id ORDER BY e.category IS NULL, e.event_time, e.event_id) AS category
-    FROM (SELECT t.product_id, NULL::text AS product_name, NULL::text AS category, t.price, t.event_time, t.transaction_id AS event_id
-          FROM globalmart.etl_new_transaction_items AS t WHERE t.event_time >= starts AND t.event_time < ends
-          UNION ALL
-          SELECT c.product_id, c.product_name, c.category, c.price, c.event_time, c.event_id
-          FROM globalmart.etl_new_cart_events AS c
-          WHERE c.event_time >= starts AND c.event_time < ends AND c.product_id IS NOT NULL
-          UNION ALL
-          SELECT v.product_id, v.product_name, v.category, v.price, v.event_time, v.event_id
-          FROM globalmart.etl_new_product_view_events AS v
-          WHERE v.event_time >= starts AND v.event_time < ends AND v.product_id IS NOT NULL) AS e
+    FROM named AS e JOIN in_doubt AS i ON i.product_id = e.product_id
     ORDER BY e.product_id, e.event_time, e.event_id),
   known AS (
     SELECT n.*, k.durable_key, k.effective_from, k.product_key, k.is_inferred, k.product_name AS known_name, k.category AS known_category
-    FROM named AS n
+    FROM told AS n
     LEFT JOIN LATERAL (SELECT d.* FROM warehouse.dim_products AS d
                        WHERE d.product_id = n.product_id ORDER BY d.effective_from LIMIT 1) AS k ON true),
   mended AS (
@@ -120,8 +136,8 @@ BEGIN
   RETURN inferred + more;
 END
 $$;
-COMMENT ON FUNCTION globalmart.infer_members(date) IS
-  'Adds to the dimensions what the events of a day in the load name and nobody told of; gives how many';
+COMMENT ON FUNCTION globalmart.infer_members() IS
+  'Adds to the dimensions what the events of the day in hand name and nobody told of; gives how many';
 
 CREATE OR REPLACE FUNCTION globalmart.load_sales(day date, OUT rows_read bigint, OUT rows_written bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
@@ -129,12 +145,13 @@ DECLARE
   starts timestamptz := day::timestamp AT TIME ZONE 'UTC';
   ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
-  rows_read := (SELECT count(*) FROM globalmart.etl_new_transaction_items AS i WHERE i.event_time >= starts AND i.event_time < ends);
+  rows_read := (SELECT count(*) FROM pg_temp.etl_day_transaction_items);
+  CREATE TEMP TABLE etl_sales ON COMMIT DROP AS
   WITH orders AS (
     -- By SQL an order and its lines can come one after the other: all of an order is looked at again.
-    SELECT i.event_time, i.transaction_id FROM globalmart.etl_new_transaction_items AS i WHERE i.event_time >= starts AND i.event_time < ends
+    SELECT i.event_time, i.transaction_id FROM pg_temp.etl_day_transaction_items AS i
     UNION
-    SELECT t.event_time, t.transaction_id FROM globalmart.etl_new_transactions AS t WHERE t.event_time >= starts AND t.event_time < ends),
+    SELECT t.event_time, t.transaction_id FROM pg_temp.etl_day_transactions AS t),
   discounts AS (
     SELECT DISTINCT ON (t.event_time, t.transaction_id) t.event_time, t.transaction_id, t.discount_amount
     FROM globalmart.transactions AS t JOIN orders AS o ON o.event_time = t.event_time AND o.transaction_id = t.transaction_id
@@ -152,76 +169,59 @@ BEGIN
     FROM (SELECT l.*, CASE WHEN sum(l.line_revenue) OVER (PARTITION BY l.event_time, l.transaction_id) > 0
                            THEN l.line_revenue ELSE 1 END AS weight
           FROM lines AS l) AS x
-    WINDOW in_order AS (PARTITION BY x.event_time, x.transaction_id ORDER BY x.line_no)),
-  sales AS MATERIALIZED (
-    SELECT l.event_time, l.transaction_id, l.line_no, g.geography_key, c.customer_key, p.product_key, l.quantity, l.price, l.line_revenue,
-           round(d.discount_amount * l.until_here / l.whole, 2) - round(d.discount_amount * l.before_here / l.whole, 2) AS discount_share,
-           l.payment_method
-    FROM weighed AS l
-    LEFT JOIN discounts AS d ON d.event_time = l.event_time AND d.transaction_id = l.transaction_id
-    JOIN warehouse.dim_geography AS g ON g.country = l.country AND g.effective_from <= l.event_time AND g.effective_to > l.event_time
-    JOIN warehouse.dim_customers AS c ON c.user_id = l.user_id AND c.effective_from <= l.event_time AND c.effective_to > l.event_time
-    JOIN warehouse.dim_products AS p ON p.product_id = l.product_id AND p.effective_from <= l.event_time AND p.effective_to > l.event_time),
-  shared_anew AS (
-    UPDATE warehouse.fact_sales AS f SET discount_share = s.discount_share FROM sales AS s
-    WHERE f.event_time = s.event_time AND f.transaction_id = s.transaction_id AND f.line_no = s.line_no
-      AND f.event_time >= starts AND f.event_time < ends AND f.discount_share IS DISTINCT FROM s.discount_share)
-  INSERT INTO warehouse.fact_sales
-    (event_time, transaction_id, line_no, date_key, geography_key, customer_key, product_key,
-     quantity, unit_price, line_revenue, discount_share, payment_method)
-  SELECT s.event_time, s.transaction_id, s.line_no, globalmart.date_key(day), s.geography_key, s.customer_key, s.product_key,
-         s.quantity, s.price, s.line_revenue, s.discount_share, s.payment_method
-  FROM sales AS s
-  ORDER BY s.event_time, s.transaction_id, s.line_no
-  ON CONFLICT (event_time, transaction_id, line_no) DO NOTHING;
-  GET DIAGNOSTICS rows_written = ROW_COUNT;
+    WINDOW in_order AS (PARTITION BY x.event_time, x.transaction_id ORDER BY x.line_no))
+  SELECT l.event_time, l.transaction_id, l.line_no, globalmart.date_key(day) AS date_key, g.geography_key, c.customer_key, p.product_key,
+         l.quantity, l.price AS unit_price, l.line_revenue,
+         (round(d.discount_amount * l.until_here / l.whole, 2) - round(d.discount_amount * l.before_here / l.whole, 2))::numeric(18,2) AS discount_share,
+         l.payment_method
+  FROM weighed AS l
+  LEFT JOIN discounts AS d ON d.event_time = l.event_time AND d.transaction_id = l.transaction_id
+  JOIN warehouse.dim_geography AS g ON g.country = l.country AND g.effective_from <= l.event_time AND g.effective_to > l.event_time
+  JOIN warehouse.dim_customers AS c ON c.user_id = l.user_id AND c.effective_from <= l.event_time AND c.effective_to > l.event_time
+  JOIN warehouse.dim_products AS p ON p.product_id = l.product_id AND p.effective_from <= l.event_time AND p.effective_to > l.event_time
+  ORDER BY l.event_time, l.transaction_id, l.line_no;
+  ANALYZE pg_temp.etl_sales;
+  UPDATE warehouse.fact_sales AS f SET discount_share = s.discount_share FROM pg_temp.etl_sales AS s
+  WHERE f.event_time = s.event_time AND f.transaction_id = s.transaction_id AND f.line_no = s.line_no
+    AND f.event_time >= starts AND f.event_time < ends AND f.discount_share IS DISTINCT FROM s.discount_share;
+  rows_written := globalmart.insert_checked('warehouse.fact_sales', 'pg_temp.etl_sales');
+  DROP TABLE pg_temp.etl_sales;
 END
 $$;
 COMMENT ON FUNCTION globalmart.load_sales(date) IS 'Loads the order lines of a day in the load under way into fact_sales';
 
 CREATE OR REPLACE FUNCTION globalmart.load_cart_events(day date, OUT rows_read bigint, OUT rows_written bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
-DECLARE
-  starts timestamptz := day::timestamp AT TIME ZONE 'UTC';
-  ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
-  rows_read := (SELECT count(*) FROM globalmart.etl_new_cart_events AS e WHERE e.event_time >= starts AND e.event_time < ends);
-  INSERT INTO warehouse.fact_cart_events
-    (event_time, event_id, date_key, geography_key, customer_key, product_key, session_id, event_type, quantity, unit_price, cart_value)
-  SELECT e.event_time, e.event_id, globalmart.date_key(day), g.geography_key, c.customer_key, coalesce(p.product_key, 0),
-         e.session_id, e.event_type, coalesce(e.quantity, e.new_quantity), e.price, e.cart_value
-  FROM globalmart.etl_new_cart_events AS e
+  rows_read := (SELECT count(*) FROM pg_temp.etl_day_cart_events);
+  CREATE TEMP TABLE etl_cart_events ON COMMIT DROP AS
+  SELECT e.event_time, e.event_id, globalmart.date_key(day) AS date_key, g.geography_key, c.customer_key, coalesce(p.product_key, 0) AS product_key,
+         e.session_id, e.event_type, coalesce(e.quantity, e.new_quantity) AS quantity, e.price AS unit_price, e.cart_value
+  FROM pg_temp.etl_day_cart_events AS e
   JOIN warehouse.dim_geography AS g ON g.country = e.country AND g.effective_from <= e.event_time AND g.effective_to > e.event_time
   JOIN warehouse.dim_customers AS c ON c.user_id = e.user_id AND c.effective_from <= e.event_time AND c.effective_to > e.event_time
   LEFT JOIN warehouse.dim_products AS p ON p.product_id = e.product_id AND p.effective_from <= e.event_time AND p.effective_to > e.event_time
-  WHERE e.event_time >= starts AND e.event_time < ends
-  ORDER BY e.event_time, e.event_id, e.kafka_partition, e.kafka_offset
-  ON CONFLICT (event_time, event_id) DO NOTHING;
-  GET DIAGNOSTICS rows_written = ROW_COUNT;
+  ORDER BY e.event_time, e.event_id, e.kafka_partition, e.kafka_offset;
+  rows_written := globalmart.insert_checked('warehouse.fact_cart_events', 'pg_temp.etl_cart_events');
+  DROP TABLE pg_temp.etl_cart_events;
 END
 $$;
 COMMENT ON FUNCTION globalmart.load_cart_events(date) IS 'Loads the cart events of a day in the load under way into fact_cart_events';
 
 CREATE OR REPLACE FUNCTION globalmart.load_product_views(day date, OUT rows_read bigint, OUT rows_written bigint)
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
-DECLARE
-  starts timestamptz := day::timestamp AT TIME ZONE 'UTC';
-  ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
 BEGIN
-  rows_read := (SELECT count(*) FROM globalmart.etl_new_product_view_events AS e WHERE e.event_time >= starts AND e.event_time < ends);
-  INSERT INTO warehouse.fact_product_views
-    (event_time, event_id, date_key, geography_key, customer_key, product_key, session_id, event_type,
-     view_duration, from_search, search_query, results_count)
-  SELECT e.event_time, e.event_id, globalmart.date_key(day), g.geography_key, c.customer_key, coalesce(p.product_key, 0),
+  rows_read := (SELECT count(*) FROM pg_temp.etl_day_product_view_events);
+  CREATE TEMP TABLE etl_product_views ON COMMIT DROP AS
+  SELECT e.event_time, e.event_id, globalmart.date_key(day) AS date_key, g.geography_key, c.customer_key, coalesce(p.product_key, 0) AS product_key,
          e.session_id, e.event_type, e.view_duration, e.from_search, e.search_query, e.results_count
-  FROM globalmart.etl_new_product_view_events AS e
+  FROM pg_temp.etl_day_product_view_events AS e
   JOIN warehouse.dim_geography AS g ON g.country = e.country AND g.effective_from <= e.event_time AND g.effective_to > e.event_time
   JOIN warehouse.dim_customers AS c ON c.user_id = e.user_id AND c.effective_from <= e.event_time AND c.effective_to > e.event_time
   LEFT JOIN warehouse.dim_products AS p ON p.product_id = e.product_id AND p.effective_from <= e.event_time AND p.effective_to > e.event_time
-  WHERE e.event_time >= starts AND e.event_time < ends
-  ORDER BY e.event_time, e.event_id, e.kafka_partition, e.kafka_offset
-  ON CONFLICT (event_time, event_id) DO NOTHING;
-  GET DIAGNOSTICS rows_written = ROW_COUNT;
+  ORDER BY e.event_time, e.event_id, e.kafka_partition, e.kafka_offset;
+  rows_written := globalmart.insert_checked('warehouse.fact_product_views', 'pg_temp.etl_product_views');
+  DROP TABLE pg_temp.etl_product_views;
 END
 $$;
 COMMENT ON FUNCTION globalmart.load_product_views(date) IS 'Loads the view events of a day in the load under way into fact_product_views';
@@ -231,6 +231,9 @@ LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   leaf text;
 BEGIN
+  -- Facts are checked against them as they are now. At once, not table by table: whoever changes one and then its
+  -- facts would wait for us, and we for him.
+  LOCK TABLE warehouse.dim_date, warehouse.dim_geography, warehouse.dim_customers, warehouse.dim_products IN SHARE ROW EXCLUSIVE MODE;
   PERFORM globalmart.make_fact_partitions(day);
   PERFORM globalmart.fill_dates(day, day);
   -- Nobody may have analysed the day yet, and a plan for twelve rows takes an hour for a million.
@@ -240,7 +243,8 @@ BEGIN
   LOOP
     EXECUTE format('ANALYZE globalmart.%I', leaf);
   END LOOP;
-  IF globalmart.infer_members(day) > 1000 THEN
+  PERFORM globalmart.take_day(day);
+  IF globalmart.infer_members() > 1000 THEN
     ANALYZE warehouse.dim_customers, warehouse.dim_products;
   END IF;
   SELECT sum(l.rows_read), sum(l.rows_written), sum(l.rows_read) - sum(l.rows_written)
@@ -248,6 +252,7 @@ BEGIN
   FROM (SELECT * FROM globalmart.load_sales(day)
         UNION ALL SELECT * FROM globalmart.load_cart_events(day)
         UNION ALL SELECT * FROM globalmart.load_product_views(day)) AS l;
+  DROP TABLE pg_temp.etl_day_transactions, pg_temp.etl_day_transaction_items, pg_temp.etl_day_cart_events, pg_temp.etl_day_product_view_events;
   UPDATE globalmart.etl_load_days AS l SET loaded = true WHERE l.day = load_day.day;
   IF rows_written > 0 THEN
     PERFORM globalmart.mark_for_analysis(ARRAY[day]);

@@ -10,10 +10,10 @@ import pytest
 for shared in ("e2e", "support"):
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / shared))
 
+from harness import versions  # noqa: E402
 from harness.postgres import Cluster  # noqa: E402
 
 import changed_shop  # noqa: E402
-import versions  # noqa: E402
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,10 @@ import subprocess
 
 import pytest
 
+from harness import versions
+
 import changed_shop
 import state
-import versions
 
 
 def install(database, version):

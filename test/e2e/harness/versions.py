@@ -3,7 +3,7 @@
 import pathlib
 import re
 
-PROJECT = pathlib.Path(__file__).resolve().parents[2]
+PROJECT = pathlib.Path(__file__).resolve().parents[3]
 
 
 def _order(version):

@@ -40,6 +40,11 @@ GENERATOR_LIBS ?= -lrdkafka -lpthread
 SPDLOG_FLAGS    = -DSPDLOG_SHARED_LIB -DSPDLOG_COMPILED_LIB -DSPDLOG_FMT_EXTERNAL
 build/bridge/%.o build/test/unit/bridge_%.o: ADDED_FLAGS = $(SPDLOG_FLAGS)
 
+# The version is the extension's.
+VERSION = $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" globalmart.control)
+build/bridge/main.o build/generator/main.o: VERSION_FLAGS = -DGLOBALMART_VERSION='"$(VERSION)"'
+build/bridge/main.o build/generator/main.o: globalmart.control
+
 object = $(patsubst %.cpp,build/%.o,$(1))
 BRIDGE_OBJECTS    = $(call object,$(wildcard bridge/*.cpp))
 GENERATOR_OBJECTS = $(call object,$(wildcard generator/*.cpp))
@@ -47,7 +52,7 @@ CORE_OBJECTS      = $(call object,$(wildcard extension/core/*.cpp))
 
 build/%.o: %.cpp build/flags
 	@mkdir -p $(@D)
-	$(CXX) $(PROGRAM_FLAGS) $(ADDED_FLAGS) -c -o $@ $<
+	$(CXX) $(PROGRAM_FLAGS) $(ADDED_FLAGS) $(VERSION_FLAGS) -c -o $@ $<
 -include $(BRIDGE_OBJECTS:.o=.d) $(GENERATOR_OBJECTS:.o=.d) $(CORE_OBJECTS:.o=.d) \
          $(patsubst %.cpp,build/%.d,$(wildcard test/unit/*.cpp))
 

@@ -11,8 +11,8 @@
 #include "bridge/log.hpp"
 #include "bridge/shared.hpp"
 
-#ifndef GLOBALMART_VERSION
-#define GLOBALMART_VERSION "1.0"
+#ifndef GLOBALMART_VERSION  // the Makefile says it
+#define GLOBALMART_VERSION "of an unknown version"
 #endif
 
 int main(int argc, char** argv) {

@@ -5,11 +5,9 @@
 
 #include "generator/commands.hpp"
 
-namespace {
-
-constexpr const char* kVersion = "globalmart-generate 1.0";
-
-}  // namespace
+#ifndef GLOBALMART_VERSION  // the Makefile says it
+#define GLOBALMART_VERSION "of an unknown version"
+#endif
 
 int main(int argc, char** argv) {
   using namespace globalmart::generator;
@@ -18,7 +16,7 @@ int main(int argc, char** argv) {
       "Makes the events of the shop: product views, carts, orders, inventory and the catalogue,\n"
       "to Kafka (--bootstrap-servers) or to files (--out).",
       "globalmart-generate");
-  app.set_version_flag("--version", kVersion);
+  app.set_version_flag("--version", "globalmart-generate " GLOBALMART_VERSION);
   app.require_subcommand(0, 1);
   const Action generate = add_generate_command(app);
 

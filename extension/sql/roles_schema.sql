@@ -16,6 +16,12 @@ BEGIN
   END LOOP;
 END
 $$;
+REVOKE ALL ON SCHEMA globalmart FROM PUBLIC;
 GRANT USAGE ON SCHEMA globalmart TO globalmart_writer, globalmart_reader, globalmart_operator;
 GRANT USAGE ON SCHEMA warehouse TO globalmart_reader;
 GRANT USAGE, CREATE ON SCHEMA globalmart, warehouse TO globalmart_owner;
+
+-- What the owner makes later.
+ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner REVOKE ALL ON FUNCTIONS FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner REVOKE ALL ON TYPES FROM PUBLIC;
+ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner IN SCHEMA globalmart GRANT SELECT ON TABLES TO globalmart_reader;

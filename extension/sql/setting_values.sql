@@ -15,18 +15,6 @@ COMMENT ON COLUMN globalmart.setting_definitions.default_value IS 'Value in forc
 COMMENT ON COLUMN globalmart.setting_definitions.per_table IS 'Of what kind TABLE is where NAME.TABLE may be set beside NAME; NULL: it may not';
 COMMENT ON COLUMN globalmart.setting_definitions.description IS 'What the setting does, and its unit';
 
-INSERT INTO globalmart.setting_definitions (name, kind, default_value, per_table, description) VALUES
-  ('partitions_ahead', 'integer', '7', NULL, 'Days for which maintain_partitions() makes partitions ahead'),
-  ('partitions_behind', 'integer', '2', NULL, 'Days before today for which maintain_partitions() makes partitions'),
-  ('partitions_most', 'integer', '400', 'stream', 'Partitions that a stream may have; further days go to its default partition'),
-  ('raw_retention', 'interval', '30 days', 'stream', 'How long raw events are kept after they arrived; NULL: for ever'),
-  ('rollup_retention', 'interval', NULL, 'rollup', 'How long rows of rollups and detectors are kept, rounded up to whole months of event time; NULL: for ever'),
-  ('late_events_retention', 'interval', '90 days', NULL, 'How long late_events are kept after they arrived, and in any case as long as the raw rows that verify reads; NULL: for ever'),
-  ('dead_letters_retention', 'interval', '90 days', NULL, 'How long dead letters and finished redrives are kept; NULL: for ever'),
-  ('etl_runs_retention', 'interval', '90 days', NULL, 'How long the record of the runs of run_etl() is kept; NULL: for ever'),
-  ('rfm_span', 'interval', '1 year', NULL, 'How far rfm_analysis looks back from the end of its day; NULL: to the beginning'),
-  ('alerts_retention', 'interval', '7 days', NULL, 'How long alerts that were sent are kept; NULL: for ever');
-
 CREATE TABLE globalmart.setting_values (
   name       text PRIMARY KEY,
   value      text,

@@ -7,7 +7,8 @@ import tempfile
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "e2e"))
+for shared in ("e2e", "support"):
+    sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / shared))
 
 from harness.postgres import Cluster, Database  # noqa: E402
 

@@ -151,17 +151,32 @@ COMMENT ON COLUMN globalmart.product_versions.kafka_offset IS
 
 SELECT globalmart.add_message_columns(to_regclass('globalmart.' || t)) FROM unnest('{user_changes,product_changes}'::text[]) AS t;
 
-CREATE OR REPLACE TRIGGER apply_user_changes AFTER INSERT ON globalmart.user_changes
-  REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION globalmart.apply_user_changes();
-CREATE OR REPLACE TRIGGER apply_product_changes AFTER INSERT ON globalmart.product_changes
-  REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION globalmart.apply_product_changes();
+-- Writers would wait for it, too.
+DO $triggers$
+BEGIN
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
+                 WHERE t.tgrelid = 'globalmart.user_changes'::regclass AND t.tgname = 'apply_user_changes') THEN
+    CREATE TRIGGER apply_user_changes AFTER INSERT ON globalmart.user_changes
+      REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION globalmart.apply_user_changes();
+  END IF;
+  IF NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS t
+                 WHERE t.tgrelid = 'globalmart.product_changes'::regclass AND t.tgname = 'apply_product_changes') THEN
+    CREATE TRIGGER apply_product_changes AFTER INSERT ON globalmart.product_changes
+      REFERENCING NEW TABLE AS new_rows FOR EACH STATEMENT EXECUTE FUNCTION globalmart.apply_product_changes();
+  END IF;
+END
+$triggers$;
 
 DO $owner$
 DECLARE
   shop_table text;
 BEGIN
   FOREACH shop_table IN ARRAY ARRAY['user_changes', 'product_changes', 'users', 'products', 'user_versions', 'product_versions'] LOOP
-    EXECUTE format('ALTER TABLE globalmart.%I OWNER TO globalmart_owner', shop_table);
+    -- ALTER TABLE would wait for writers, and later ones for it: not where there is nothing to alter.
+    IF EXISTS (SELECT FROM pg_catalog.pg_class AS c
+               WHERE c.oid = to_regclass('globalmart.' || shop_table) AND c.relowner <> 'globalmart_owner'::regrole) THEN
+      EXECUTE format('ALTER TABLE globalmart.%I OWNER TO globalmart_owner', shop_table);
+    END IF;
     EXECUTE format('GRANT SELECT ON globalmart.%I TO globalmart_reader', shop_table);
     IF shop_table IN ('user_changes', 'product_changes') THEN
       EXECUTE format('GRANT INSERT ON globalmart.%I TO globalmart_writer', shop_table);

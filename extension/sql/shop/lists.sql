@@ -50,9 +50,19 @@ BEGIN
 END
 $lists$;
 
-ALTER TABLE globalmart.countries OWNER TO globalmart_owner;
-ALTER TABLE globalmart.payment_methods OWNER TO globalmart_owner;
-ALTER TABLE globalmart.categories OWNER TO globalmart_owner;
+DO $owner$
+DECLARE
+  shop_table text;
+BEGIN
+  FOREACH shop_table IN ARRAY ARRAY['countries', 'payment_methods', 'categories'] LOOP
+    -- ALTER TABLE would wait for whoever reads the list, and later ones for it: not where there is nothing to alter.
+    IF EXISTS (SELECT FROM pg_catalog.pg_class AS c
+               WHERE c.oid = to_regclass('globalmart.' || shop_table) AND c.relowner <> 'globalmart_owner'::regrole) THEN
+      EXECUTE format('ALTER TABLE globalmart.%I OWNER TO globalmart_owner', shop_table);
+    END IF;
+  END LOOP;
+END
+$owner$;
 GRANT SELECT ON globalmart.countries, globalmart.payment_methods, globalmart.categories TO globalmart_reader;
 
 SELECT globalmart.create_list('countries', 'globalmart.countries', 'country');

@@ -164,9 +164,9 @@ class Database:
     def value(self, sql, *values):
         return self.rows(sql, *values)[0][0]
 
-    def install(self):
-        """The extension, the shop, and a login for the bridge."""
-        self.execute("CREATE EXTENSION globalmart")
+    def install(self, version=None):
+        """The extension (the current version, unless another is named), the shop, and a login for the bridge."""
+        self.execute("CREATE EXTENSION globalmart" + (f" VERSION '{version}'" if version else ""))
         self.execute("SELECT globalmart.install_shop()")
         if not self.rows("SELECT FROM pg_roles WHERE rolname = 'bridge'"):
             self.execute("CREATE ROLE bridge LOGIN IN ROLE globalmart_writer")

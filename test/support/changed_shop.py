@@ -56,11 +56,16 @@ def as_keeper(database, *statements):
             connection.cursor().execute(statement)
 
 
-def build(database):
+def build(database, version=None):
+    """With the extension of that version, else of the current one."""
     set_clock(database)
-    database.execute("CREATE EXTENSION globalmart")
+    database.execute("CREATE EXTENSION globalmart" + (f" VERSION '{version}'" if version else ""))
     create_logins(database)
     as_keeper(database, "SELECT globalmart.install_shop()")
+    # The administrator's, on members of the extension.
+    database.execute("GRANT SELECT ON globalmart.dead_letters TO bridge")
+    database.execute("REVOKE SELECT ON globalmart.late_events FROM globalmart_reader")
+    database.execute("GRANT EXECUTE ON FUNCTION globalmart.forget_partitions(text, int) TO analyst")
     database.execute("CREATE SCHEMA app AUTHORIZATION keeper")
     make_own_stream(database)
     feed = Feed(database)
@@ -70,6 +75,7 @@ def build(database):
         feed.minutes(number * 10, 10)
         database.close_windows()
     feed.late(8)
+    database.execute("CALL globalmart.run_etl()")
     change_definitions(database)
     for number in range(4, 8):
         feed.minutes(number * 10, 10)

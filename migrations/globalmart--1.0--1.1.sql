@@ -1,0 +1,2 @@
+-- From 1.0 to 1.1: what changes about objects. make joins this with the settings that there are, the rights of new
+-- members, and the shop's scripts (tools/join-sql), so that none of these can be forgotten.

@@ -116,6 +116,12 @@ BEGIN
   IF to_regclass('globalmart.' || quote_ident(leaf)) IS NOT NULL THEN
     RETURN;
   END IF;
+  IF NOT (SELECT has_schema_privilege('globalmart_owner', c.relnamespace, 'CREATE') FROM pg_class AS c WHERE c.oid = root) THEN
+    RAISE insufficient_privilege USING
+      MESSAGE = format('globalmart_owner may not create tables in the schema of %s', root),
+      DETAIL = 'Upkeep runs with its rights, so that the table must be its own.',
+      HINT = (SELECT format('GRANT CREATE ON SCHEMA %s TO globalmart_owner', c.relnamespace::regnamespace) FROM pg_class AS c WHERE c.oid = root);
+  END IF;
   -- Upkeep runs as the owner.
   EXECUTE format('ALTER TABLE %s OWNER TO globalmart_owner', root);
   EXECUTE format('GRANT INSERT ON %s TO globalmart_writer', root);
@@ -132,7 +138,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.create_default_leaf(text) IS
-  'Makes the partition for days that have none, with which upkeep of a stream begins: PARTITION BY RANGE over its event time. The table then belongs to globalmart_owner; harmless when the partition is there';
+  'Makes the partition for days that have none, with which upkeep of a stream begins: PARTITION BY RANGE over its event time. The table then belongs to globalmart_owner, which needs CREATE on its schema; harmless when the partition is there';
 
 CREATE FUNCTION globalmart.default_has_day(stream text, day date) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

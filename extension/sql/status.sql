@@ -119,13 +119,18 @@ CREATE VIEW globalmart.status AS
   UNION ALL
   -- Partitions: enough ahead, not too many, none kept that should be gone.
   SELECT 'partitions of ' || l.stream,
-         CASE WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'missing'
+         CASE WHEN l.unfolded IS NOT NULL THEN 'not folded'
+              WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'missing'
               WHEN l.leaves > l.most THEN 'full' WHEN l.default_bytes > 0 THEN 'in part' ELSE 'ready' END,
          NULL, NULL,
-         CASE WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'there is no partition for tomorrow'
+         CASE WHEN l.unfolded IS NOT NULL
+              THEN pg_catalog.format('rows of statements that name %s are in no rollup', pg_catalog.array_to_string(l.unfolded, ', '))
+              WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'there is no partition for tomorrow'
               WHEN l.leaves > l.most THEN pg_catalog.format('%s partitions, as many as partitions_most allows: further days go to the default partition', l.leaves)
               WHEN l.default_bytes > 0 THEN pg_catalog.format('%s of rows are in the default partition', pg_catalog.pg_size_pretty(l.default_bytes)) END,
-         CASE WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'CALL globalmart.maintain_partitions() each day (pg_cron); while a reader keeps the table open it tries in vain.'
+         CASE WHEN l.unfolded IS NOT NULL
+              THEN pg_catalog.format('SELECT globalmart.create_stream_triggers(%L, %L), as the owner of that table.', l.stream, l.unfolded[1])
+              WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'CALL globalmart.maintain_partitions() each day (pg_cron); while a reader keeps the table open it tries in vain.'
               WHEN l.leaves > l.most THEN 'CALL globalmart.drop_old_partitions(), or raise partitions_most.'
               WHEN l.default_bytes > 0 THEN 'No harm; they go by retention as others do.' END
   FROM (
@@ -133,7 +138,13 @@ CREATE VIEW globalmart.status AS
            globalmart.setting('partitions_most', s)::int AS most,
            pg_catalog.count(*) AS leaves, pg_catalog.max(b.day) AS last_day,
            pg_catalog.max(pg_catalog.pg_relation_size(pg_catalog.to_regclass('globalmart.' || pg_catalog.quote_ident(b.leaf))))
-             FILTER (WHERE b.day IS NULL) AS default_bytes
+             FILTER (WHERE b.day IS NULL) AS default_bytes,
+           -- Made by hand, since create_stream.
+           (SELECT pg_catalog.array_agg(pg_catalog.format('%I.%I', c.relnamespace::pg_catalog.regnamespace::text, c.relname) ORDER BY c.relname)
+            FROM globalmart.streams AS r
+            CROSS JOIN LATERAL pg_catalog.pg_partition_tree(r.relation) AS t
+            JOIN pg_catalog.pg_class AS c ON c.oid = t.relid
+            WHERE r.stream = s AND NOT globalmart.folds_rows(t.relid)) AS unfolded
     FROM globalmart.partitioned_streams() AS s
     CROSS JOIN LATERAL globalmart.stream_leaves(s) AS b
     GROUP BY s

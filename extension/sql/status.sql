@@ -25,19 +25,28 @@ COMMENT ON COLUMN globalmart.watermarks.checked_at IS 'When the bridge last said
 
 -- Transactions that fold: a close waits for them.
 CREATE VIEW globalmart.open_folds AS
-  SELECT l.pid, a.usename AS user_name, a.application_name, a.state, a.xact_start AS started_at
+  SELECT l.pid, COALESCE(a.usename, x.owner) AS user_name, a.application_name,
+         CASE WHEN x.gid IS NULL THEN a.state ELSE 'prepared' END AS state, COALESCE(a.xact_start, x.prepared) AS started_at,
+         d.domain, x.gid AS prepared
   FROM pg_catalog.pg_locks AS l
+  JOIN globalmart.domains AS d ON globalmart.fold_lock_number(d.domain) = l.objid
   LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+  -- One that was prepared has no process; the lock on its own number leads to its name.
+  LEFT JOIN (SELECT t.virtualtransaction, p.gid, p.owner, p.prepared
+             FROM pg_catalog.pg_prepared_xacts AS p
+             JOIN pg_catalog.pg_locks AS t ON t.locktype = 'transactionid' AND t.transactionid = p.transaction AND t.granted AND t.pid IS NULL) AS x
+    ON l.pid IS NULL AND x.virtualtransaction = l.virtualtransaction
   WHERE l.locktype = 'object' AND l.granted AND l.mode = 'RowExclusiveLock'
     AND l.classid = 'globalmart.domains'::pg_catalog.regclass
-    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
-  GROUP BY l.pid, a.usename, a.application_name, a.state, a.xact_start;
-COMMENT ON VIEW globalmart.open_folds IS 'Transactions under way that wrote to a stream; closing waits for those that began before it';
-COMMENT ON COLUMN globalmart.open_folds.pid IS 'Process, for pg_terminate_backend';
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database());
+COMMENT ON VIEW globalmart.open_folds IS 'Transactions under way that wrote to a stream, by domain; closing waits for those that began before it';
+COMMENT ON COLUMN globalmart.open_folds.pid IS 'Process, for pg_terminate_backend; NULL: the transaction is prepared';
 COMMENT ON COLUMN globalmart.open_folds.user_name IS 'Role';
 COMMENT ON COLUMN globalmart.open_folds.application_name IS 'Program, as it calls itself';
-COMMENT ON COLUMN globalmart.open_folds.state IS 'What it does now; idle in transaction: it forgot to commit';
-COMMENT ON COLUMN globalmart.open_folds.started_at IS 'When the transaction began; NULL: you may not see it';
+COMMENT ON COLUMN globalmart.open_folds.state IS 'What it does now; idle in transaction: it forgot to commit; prepared: it waits for COMMIT PREPARED';
+COMMENT ON COLUMN globalmart.open_folds.started_at IS 'When the transaction began, or was prepared; NULL: you may not see it';
+COMMENT ON COLUMN globalmart.open_folds.domain IS 'Watermark domain whose streams it wrote to; a row for each';
+COMMENT ON COLUMN globalmart.open_folds.prepared IS 'Name of a prepared transaction; NULL: a process has it';
 
 CREATE VIEW globalmart.status AS
   -- Topics: is somebody reading, and how fast.
@@ -72,8 +81,10 @@ CREATE VIEW globalmart.status AS
          globalmart.clock() - NULLIF(d.closed_until, '-infinity'),
          CASE WHEN d.failed IS NOT NULL THEN pg_catalog.format('%s: %s', d.failed, d.last_error)
               WHEN d.held_since < globalmart.clock() - interval '10 seconds'
-              THEN COALESCE((SELECT pg_catalog.format('process %s (%s, %s) has been writing since %s', f.pid, f.user_name, f.state, f.started_at)
-                             FROM globalmart.open_folds AS f ORDER BY f.started_at NULLS LAST, f.pid LIMIT 1),
+              THEN COALESCE((SELECT CASE WHEN f.prepared IS NULL
+                                         THEN pg_catalog.format('process %s (%s, %s) has been writing since %s', f.pid, f.user_name, f.state, f.started_at)
+                                         ELSE pg_catalog.format('prepared transaction %L (%s) has been waiting since %s', f.prepared, f.user_name, f.started_at) END
+                             FROM globalmart.open_folds AS f WHERE f.domain = d.domain ORDER BY f.started_at NULLS LAST, f.pid LIMIT 1),
                             'windows were published and nobody merges them')
               WHEN d.stopped_since IS NOT NULL
               THEN pg_catalog.format('topic %s has not been read since %s: the watermark stands still, and later windows stay open', d.topics,
@@ -82,8 +93,10 @@ CREATE VIEW globalmart.status AS
          CASE WHEN d.failed IS NOT NULL
               THEN pg_catalog.format('Mend the cause, then SELECT globalmart.resume_rollup(%L).', d.failed)
               WHEN d.held_since < globalmart.clock() - interval '10 seconds'
-              THEN COALESCE((SELECT pg_catalog.format('Let it commit, or SELECT pg_terminate_backend(%s).', f.pid)
-                             FROM globalmart.open_folds AS f ORDER BY f.started_at NULLS LAST, f.pid LIMIT 1),
+              THEN COALESCE((SELECT CASE WHEN f.prepared IS NULL
+                                         THEN pg_catalog.format('Let it commit, or SELECT pg_terminate_backend(%s).', f.pid)
+                                         ELSE pg_catalog.format('COMMIT PREPARED %1$L, or ROLLBACK PREPARED %1$L; see pg_prepared_xacts.', f.prepared) END
+                             FROM globalmart.open_folds AS f WHERE f.domain = d.domain ORDER BY f.started_at NULLS LAST, f.pid LIMIT 1),
                             'CALL globalmart.close_windows(), or start globalmart-bridge.')
               WHEN d.stopped_since IS NOT NULL
               THEN 'Start globalmart-bridge, or see its log; a topic that is no longer read: SELECT globalmart.forget_partitions(topic).'

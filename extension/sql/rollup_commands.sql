@@ -19,9 +19,14 @@ BEGIN
   IF lateness < interval '0' OR idle_timeout < interval '0' THEN
     RAISE invalid_parameter_value USING MESSAGE = 'lateness and idle_timeout must not be negative';
   END IF;
-  IF pg_catalog.date_trunc('month', lateness) <> interval '0' OR pg_catalog.date_trunc('month', idle_timeout) <> interval '0' THEN
-    RAISE invalid_parameter_value USING MESSAGE = 'lateness and idle_timeout must not be given in months',
-      HINT = 'Give them in minutes or hours.';
+  IF EXISTS (SELECT FROM (VALUES (lateness), (idle_timeout)) AS g(given)
+             WHERE EXTRACT(year FROM g.given) <> 0 OR EXTRACT(month FROM g.given) <> 0 OR EXTRACT(day FROM g.given) <> 0) THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'lateness and idle_timeout must not be given in months or days',
+      HINT = 'Give them in minutes or hours: the length of a day depends on the time zone of the session.';
+  END IF;
+  IF lateness > interval '87660 hours' OR idle_timeout > interval '87660 hours' THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'lateness and idle_timeout must not exceed ten years',
+      HINT = 'The most is 87660 hours.';
   END IF;
   IF watermark_policy NOT IN ('min', 'max') THEN
     RAISE invalid_parameter_value USING

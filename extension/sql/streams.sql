@@ -45,7 +45,9 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT pg_catalog.max(t) FROM (
     SELECT greatest(p.max_event_time, p.newest_event) FROM globalmart.partition_progress AS p WHERE p.domain = $1
     UNION ALL
-    SELECT s.max_event_time FROM globalmart.sql_progress AS s WHERE s.domain = $1) AS seen(t)
+    SELECT s.max_event_time FROM globalmart.sql_progress AS s WHERE s.domain = $1
+    UNION ALL
+    SELECT d.newest_event FROM globalmart.domains AS d WHERE d.domain = $1) AS seen(t)
 $$;
 COMMENT ON FUNCTION globalmart.greatest_event_time(text) IS 'The greatest event time of a domain that was committed, be it ahead of the clock; NULL before the first event';
 
@@ -170,6 +172,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   has_offsets boolean := globalmart.has_message_columns(make_stream.relation);
+  is_new boolean := NOT EXISTS (SELECT FROM globalmart.streams AS s WHERE s.stream = make_stream.name);
+  newest timestamptz;
   part regclass;
 BEGIN
   IF NOT pg_catalog.has_table_privilege('globalmart_owner', make_stream.relation, 'SELECT') THEN
@@ -188,6 +192,16 @@ BEGIN
   LOOP
     PERFORM globalmart.create_stream_triggers(make_stream.name, part);
   END LOOP;
+  -- Rows that are there already are nobody's to fold: rollups begin after them, and a backfill has the rest.
+  IF is_new AND has_offsets THEN
+    EXECUTE pg_catalog.format('SELECT pg_catalog.max(t.%1$I) FILTER (WHERE pg_catalog.isfinite(t.%1$I)) FROM %2$s AS t', make_stream.time_column, make_stream.relation)
+      INTO newest;
+    UPDATE globalmart.domains AS d SET newest_event = GREATEST(d.newest_event, newest) WHERE d.domain = make_stream.domain;
+    IF newest IS NOT NULL AND make_stream.topic IS NULL THEN
+      -- They came by SQL, as those that follow. With a topic the watermark waits for what the bridge has still to read.
+      INSERT INTO globalmart.sql_progress (domain, max_event_time, committed_at) VALUES (make_stream.domain, newest, globalmart.clock());
+    END IF;
+  END IF;
   PERFORM globalmart.definitions_changed(make_stream.domain);
 END
 $$;

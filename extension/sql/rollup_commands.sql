@@ -74,7 +74,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   description globalmart.rollup_description := globalmart.describe_rollup(query);
   domain text := globalmart.domain_of_relations(description.relations);
-  seen timestamptz := globalmart.greatest_event_time(domain);
+  seen timestamptz := globalmart.boundary_event_time(domain);
   live_from timestamptz := '-infinity';
 BEGIN
   IF seen IS NOT NULL THEN
@@ -178,7 +178,7 @@ BEGIN
     END IF;
     -- The first window of the new shape that no event has touched, and not before the old version began.
     SELECT pg_catalog.max(t) INTO boundary FROM (
-      SELECT globalmart.greatest_event_time(rollup.domain)
+      SELECT globalmart.boundary_event_time(rollup.domain)
       UNION ALL SELECT v.live_from FROM globalmart.rollup_versions AS v WHERE v.rollup = change_rollup.name
       UNION ALL SELECT p.closed_until FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS p USING (version_id)
                 WHERE v.rollup = change_rollup.name) AS times(t);

@@ -51,6 +51,42 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION globalmart.greatest_event_time(text) IS 'The greatest event time of a domain that was committed, be it ahead of the clock; NULL before the first event';
 
+-- A definition that begins after an event of the far future would not begin; one that begins before it would lack it,
+-- for it is folded already.
+CREATE FUNCTION globalmart.boundary_event_time(domain text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  seen timestamptz := globalmart.greatest_event_time(domain);
+  latest timestamptz;
+  stream globalmart.streams;
+  found_row boolean;
+BEGIN
+  -- A minute more: the bridge has judged by a clock of its own.
+  SELECT CASE WHEN bool_and(m.micros IS NOT NULL) AND max(m.micros) < 1e17
+              THEN globalmart.clock() + make_interval(secs => max(m.micros) / 1e6 + 60) END
+    INTO latest
+  FROM globalmart.streams AS s CROSS JOIN LATERAL globalmart.max_future(s.stream) AS m(micros)
+  WHERE s.domain = boundary_event_time.domain AND s.has_offsets;
+  IF seen IS NULL OR latest IS NULL OR seen <= latest THEN
+    RETURN seen;
+  END IF;
+  FOR stream IN SELECT s.* FROM globalmart.streams AS s WHERE s.domain = boundary_event_time.domain ORDER BY s.has_offsets DESC, s.stream LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE t.%I > $1)', stream.relation, stream.time_column) INTO found_row USING latest;
+    IF found_row THEN
+      RAISE object_not_in_prerequisite_state USING
+        MESSAGE = format('rows of stream "%s" are further ahead of the clock than max_future allows', stream.stream),
+        DETAIL = format('The definition would begin after them only; the latest is at %s.', to_char(seen AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')),
+        HINT = format('If they are wrong, DELETE FROM %s WHERE %I > %L. If they are right, allow them: SELECT globalmart.set_setting(''max_future.%s'', ...).',
+                      stream.relation, stream.time_column, to_char(latest AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS+00'), stream.stream);
+    END IF;
+  END LOOP;
+  -- They were deleted.
+  RETURN latest;
+END
+$$;
+COMMENT ON FUNCTION globalmart.boundary_event_time(text) IS
+  'The event time after which a new definition begins: the greatest of its domain. Raises SQLSTATE 55000 where that is further ahead of the clock than max_future allows, unless the rows were deleted';
+
 CREATE FUNCTION globalmart.create_domain(domain text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

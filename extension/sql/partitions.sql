@@ -165,7 +165,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   relation regclass := format('globalmart.%I', leaf)::regclass;
 BEGIN
-  IF globalmart.folds_rows(relation) THEN
+  IF EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = relation AND g.tgfoid = 'globalmart.fold_rows()'::regprocedure) THEN
     RETURN true;
   END IF;
   RETURN globalmart.try_execute(ARRAY[

@@ -157,7 +157,8 @@ CREATE VIEW globalmart.status AS
             FROM globalmart.streams AS r
             CROSS JOIN LATERAL pg_catalog.pg_partition_tree(r.relation) AS t
             JOIN pg_catalog.pg_class AS c ON c.oid = t.relid
-            WHERE r.stream = s AND NOT globalmart.folds_rows(t.relid)) AS unfolded
+            WHERE r.stream = s AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = t.relid
+                                                 AND g.tgfoid = 'globalmart.fold_rows()'::pg_catalog.regprocedure)) AS unfolded
     FROM globalmart.partitioned_streams() AS s
     CROSS JOIN LATERAL globalmart.stream_leaves(s) AS b
     GROUP BY s

@@ -176,13 +176,6 @@ $$;
 COMMENT ON FUNCTION globalmart.refuse_change() IS
   'Statement trigger of stream tables: refuses UPDATE, ON CONFLICT DO UPDATE and TRUNCATE with 0A000';
 
-CREATE FUNCTION globalmart.folds_rows(relation regclass) RETURNS boolean
-LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT EXISTS (SELECT FROM pg_trigger AS g
-                 WHERE g.tgrelid = $1 AND g.tgfoid = 'globalmart.fold_rows()'::regprocedure AND g.tgenabled IN ('O', 'A'))
-$$;
-COMMENT ON FUNCTION globalmart.folds_rows(regclass) IS 'Whether rows are folded by a statement that names this table';
-
 CREATE FUNCTION globalmart.create_stream_triggers(stream text, relation regclass) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN

@@ -210,6 +210,13 @@ SELECT globalmart.first_by(i, t) AS first_int, globalmart.last_by(i, t) AS last_
        globalmart.first_by(a, t) IS NOT NULL AS some_array
 FROM (VALUES (3, 'abc', 1.5::float8, true, '{1,2}'::int[]), (-3, 'ab', 2.5, false, '{}'), (2, 'b', 0.5, true, '{3}')) AS v (i, s, f, b, a),
      (VALUES (timestamptz '2024-01-01')) AS u (t);
+-- By its stored image, which for numeric is not its order: the same one whatever comes first.
+SELECT DISTINCT globalmart.first_by(n, t ORDER BY p) AS first_numeric, globalmart.last_by(n, t ORDER BY p) AS last_numeric
+FROM (VALUES (9.0, '{1,2,3,4}'::int[]), (10, '{2,4,1,3}'), (-1, '{3,1,4,2}'), (100, '{4,3,2,1}')) AS v (n, places),
+     unnest(places) WITH ORDINALITY AS o (p, way), (VALUES (timestamptz '2024-01-01')) AS u (t)
+GROUP BY way;
+SELECT aggregate, obj_description(aggregate, 'pg_proc') LIKE '%whose stored image is%' AS says_so
+FROM unnest(ARRAY['globalmart.first_by(anyelement, timestamptz)'::regprocedure, 'globalmart.last_by(anyelement, timestamptz)']) AS aggregate;
 
 -- Each type comes back as it was.
 SELECT globalmart.last_by(v, now()) FROM (VALUES (true)) AS v (v);

@@ -177,9 +177,13 @@ void Compiler::add_plan(int plan_id, int occurrence, const std::vector<CompiledV
   conditions(base_input->where, plan.where);
   ListCell* each;
   foreach (each, base_input->keys) plan.keys.push_back(operand(static_cast<Node*>(lfirst(each))));
-  for (const auto& [version, definition] : versions)
+  for (const auto& [version, definition] : versions) {
     plan.subscribers.push_back({version->version_id, pstrdup(version->rollup), definition->window,
                                 version->live_from, version->live_until, version->first_version});
+    const Micros width = definition->window.width;
+    program_.earliest = std::max(program_.earliest, MIN_TIMESTAMP + width);
+    program_.latest = std::min(program_.latest, END_TIMESTAMP - 1 - width);
+  }
 }
 
 void Compiler::compile(const char* stream_name, Oid relation) {
@@ -192,6 +196,7 @@ void Compiler::compile(const char* stream_name, Oid relation) {
   program_.row_type = CreateTupleDescCopyConstr(RelationGetDescr(root));
   table_close(root, AccessShareLock);
   program_.expressions = CreateStandaloneExprContext();
+  program_.max_future = store::max_future(stream.name);
   program_.last_column = std::max({stream.time_column, stream.id_column, stream.partition_column,
                                    stream.offset_column, stream.received_column});
   ListCell* each;

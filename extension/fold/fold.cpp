@@ -2,6 +2,7 @@
 
 #include "pg/canonical.hpp"
 #include "pg/entry.hpp"
+#include "store/clock.hpp"
 
 namespace globalmart::fold {
 
@@ -261,6 +262,37 @@ void fold_row(Program& program, PlanProgram& plan, RowView& row, Micros time, st
     fold_aggregate(plan, index, states, row);
 }
 
+[[noreturn]] void refuse_time(const store::Stream& stream, bool infinite) {
+  if (infinite)
+    ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+            errmsg("the event time of a row of stream \"%s\" is not a finite time", stream.name));
+  ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+          errmsg("the event time of a row of stream \"%s\" is too near the end of the scale",
+                 stream.name),
+          errdetail("A window that holds it would begin before 4713 BC or end after 294276 AD."));
+  pg_unreachable();
+}
+
+// One row of the far future would put off every new definition until then. What the bridge brings
+// it has judged itself, by its own clock.
+void require_near_clock(const Program& program, Micros time) {
+  const TimestampTz now = store::clock_now();
+  if (time <= add(now, program.max_future)) return;
+  const char* stream = program.stream->name;
+  const char* event_time = pstrdup(timestamptz_to_str(time));
+  auto* allowed = static_cast<Interval*>(palloc0(sizeof(Interval)));
+  allowed->time = program.max_future;
+  ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+          errmsg("an event of stream \"%s\" is further ahead of the clock than max_future allows",
+                 stream),
+          errdetail("Its event time is %s, the clock %s, max_future %s.", event_time,
+                    timestamptz_to_str(now),
+                    DatumGetCString(DirectFunctionCall1(interval_out, IntervalPGetDatum(allowed)))),
+          errhint("Mend the time, or allow more: SELECT globalmart.set_setting('max_future.%s', "
+                  "...).",
+                  stream));
+}
+
 }  // namespace
 
 void fold_rows(Program& program, Tuplestorestate* rows, TupleDesc row_type,
@@ -285,9 +317,8 @@ void fold_rows(Program& program, Tuplestorestate* rows, TupleDesc row_type,
     ++program.row;
     RowView row(program, slot);
     const Micros time = DatumGetTimestampTz(row.datum(stream.time_column));
-    if (row.is_null(stream.time_column) || TIMESTAMP_NOT_FINITE(time))
-      ereport(ERROR, errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-              errmsg("the event time of a row of stream \"%s\" is not a finite time", stream.name));
+    if (row.is_null(stream.time_column) || time < program.earliest || time > program.latest)
+      refuse_time(stream, row.is_null(stream.time_column) || TIMESTAMP_NOT_FINITE(time));
     if (stream.partition_column != 0 && DatumGetInt32(row.datum(stream.partition_column)) < 0) {
       outcome.has_sql_rows = true;
       outcome.sql_max_event_time = std::max(outcome.sql_max_event_time, time);
@@ -303,6 +334,7 @@ void fold_rows(Program& program, Tuplestorestate* rows, TupleDesc row_type,
       ++detector.match_count;
     }
   }
+  if (outcome.has_sql_rows) require_near_clock(program, outcome.sql_max_event_time);
   ExecDropSingleTupleTableSlot(read);
   if (to_root != nullptr) ExecDropSingleTupleTableSlot(slot);
 }

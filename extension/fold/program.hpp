@@ -123,6 +123,10 @@ struct Program {
   TupleDesc row_type = nullptr;  // of the stream's table when this was compiled
   ExprContext* expressions = nullptr;
   AttrNumber last_column = 0;
+  // Events outside of these have a window that leaves the scale of timestamps.
+  Micros earliest = MIN_TIMESTAMP;
+  Micros latest = END_TIMESTAMP - 1;
+  Micros max_future = kPlusInfinity;  // ahead of the clock, for rows that come by SQL
   std::vector<Condition> conditions;
   std::vector<std::unique_ptr<PlanProgram>> plans;
   std::vector<Detector> detectors;

@@ -21,6 +21,8 @@ namespace {
 
 const char* const kShapeHint = kRollup.shape;
 constexpr int kMaxWindowsOfEvent = 10000;
+// Ten years: sums of times and sizes stay on the scale of timestamps.
+constexpr Micros kMaxSize = 87660LL * 3600 * 1000000;
 
 bool refuse_other_than_columns(Node* node, void* context) {
   if (node == nullptr) return false;
@@ -187,6 +189,9 @@ Micros interval_micros(Node* argument, const char* what, bool positive) {
   if (positive && interval->time <= 0)
     refuse_value(what, "a window's width, slide and gap must be greater than zero",
                  "Write it as interval '5 minutes'.");
+  if (interval->time > kMaxSize || interval->time < -kMaxSize)
+    refuse_value(what, "a window's size must not exceed ten years",
+                 "The most is interval '87660 hours'.");
   return interval->time;
 }
 

@@ -161,7 +161,7 @@ CREATE AGGREGATE globalmart.first_by(value anyelement, event_time timestamptz) (
   PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE globalmart.first_by(anyelement, timestamptz) IS
-  'The value with the least event time; NULL values and times are skipped, and among equal times the least value counts';
+  'The value with the least event time; NULL values and times are skipped, and among equal times the value whose stored image is least counts: of integers, dates and text (byte by byte) the least value, of other types always the same one';
 
 CREATE AGGREGATE globalmart.first_by(value anyelement, event_time timestamptz, event_id uuid) (
   SFUNC = globalmart.first_by_add,
@@ -189,7 +189,7 @@ CREATE AGGREGATE globalmart.last_by(value anyelement, event_time timestamptz) (
   PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE globalmart.last_by(anyelement, timestamptz) IS
-  'The value with the greatest event time; NULL values and times are skipped, and among equal times the greatest value counts';
+  'The value with the greatest event time; NULL values and times are skipped, and among equal times the value whose stored image is greatest counts: of integers, dates and text (byte by byte) the greatest value, of other types always the same one';
 
 CREATE AGGREGATE globalmart.last_by(value anyelement, event_time timestamptz, event_id uuid) (
   SFUNC = globalmart.last_by_add,

@@ -10,7 +10,8 @@ CREATE TABLE globalmart.domains (
   generation         smallint NOT NULL DEFAULT 0 CHECK (generation IN (0, 1)),
   draining           boolean  NOT NULL DEFAULT false,
   switched_by        xid8,
-  retired_by         xid8
+  retired_by         xid8,
+  newest_event       timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE globalmart.domains IS 'A watermark domain: the streams that one topic feeds and that share its event time; one row each, locked by whoever publishes';
 COMMENT ON COLUMN globalmart.domains.domain IS 'Name of the domain';
@@ -19,6 +20,7 @@ COMMENT ON COLUMN globalmart.domains.definition_version IS 'Raised by every chan
 COMMENT ON COLUMN globalmart.domains.generation IS 'Which of the two partial logs folds append to: partial_log_DOMAIN_0 or _1';
 COMMENT ON COLUMN globalmart.domains.draining IS 'True while the other log still holds partials of open windows';
 COMMENT ON COLUMN globalmart.domains.switched_by IS 'Transaction that exchanged the logs last: which exchange a drain has waited for';
+COMMENT ON COLUMN globalmart.domains.newest_event IS 'Greatest event time of partitions that were forgotten, and of rows that were there before their table was a stream: new definitions begin after it, and the watermark has nothing to do with it';
 COMMENT ON COLUMN globalmart.domains.retired_by IS 'Transaction that moved the last open partials out of the other log; it is truncated once no snapshot is older';
 
 CREATE TABLE globalmart.streams (

@@ -81,6 +81,13 @@ DECLARE
   asked bigint;
 BEGIN
   PERFORM globalmart.require_owner();
+  -- A variable that was not set would ask for all.
+  IF filter IS NULL OR EXISTS (SELECT FROM jsonb_each(filter) AS m WHERE m.value = 'null') THEN
+    RAISE null_value_not_allowed USING
+      MESSAGE = coalesce('a member of the filter is null: ' || (SELECT string_agg(m.key, ', ' ORDER BY m.key) FROM jsonb_each(filter) AS m WHERE m.value = 'null'),
+                         'the filter is NULL'),
+      HINT = 'Leave a member out to take all its values; {} asks for all dead letters.';
+  END IF;
   SELECT string_agg(k, ', ' ORDER BY k) INTO unknown FROM jsonb_object_keys(filter) AS k
   WHERE k NOT IN ('topic', 'reason', 'kafka_partition', 'kafka_offset', 'received_from', 'received_to');
   IF unknown IS NOT NULL THEN

@@ -227,6 +227,8 @@ BEGIN
   DELETE FROM globalmart.kafka_offsets AS o
   WHERE o.topic = forget_partitions.topic AND (forget_partitions.kafka_partition IS NULL OR o.kafka_partition = forget_partitions.kafka_partition);
   GET DIAGNOSTICS forgotten = ROW_COUNT;
+  -- Their rows were folded: a definition that is new begins after them as before.
+  UPDATE globalmart.domains AS d SET newest_event = globalmart.greatest_event_time(topics_domain) WHERE d.domain = topics_domain;
   DELETE FROM globalmart.partition_progress AS p
   WHERE p.domain = topics_domain AND (forget_partitions.kafka_partition IS NULL OR p.kafka_partition = forget_partitions.kafka_partition);
   RETURN forgotten;

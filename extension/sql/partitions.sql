@@ -116,6 +116,12 @@ BEGIN
   IF to_regclass('globalmart.' || quote_ident(leaf)) IS NOT NULL THEN
     RETURN;
   END IF;
+  IF NOT (SELECT has_schema_privilege('globalmart_owner', c.relnamespace, 'CREATE') FROM pg_class AS c WHERE c.oid = root) THEN
+    RAISE insufficient_privilege USING
+      MESSAGE = format('globalmart_owner may not create tables in the schema of %s', root),
+      DETAIL = 'Upkeep runs with its rights, so that the table must be its own.',
+      HINT = (SELECT format('GRANT CREATE ON SCHEMA %s TO globalmart_owner', c.relnamespace::regnamespace) FROM pg_class AS c WHERE c.oid = root);
+  END IF;
   -- Upkeep runs as the owner.
   EXECUTE format('ALTER TABLE %s OWNER TO globalmart_owner', root);
   EXECUTE format('GRANT INSERT ON %s TO globalmart_writer', root);
@@ -132,7 +138,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.create_default_leaf(text) IS
-  'Makes the partition for days that have none, with which upkeep of a stream begins: PARTITION BY RANGE over its event time. The table then belongs to globalmart_owner; harmless when the partition is there';
+  'Makes the partition for days that have none, with which upkeep of a stream begins: PARTITION BY RANGE over its event time. The table then belongs to globalmart_owner, which needs CREATE on its schema; harmless when the partition is there';
 
 CREATE FUNCTION globalmart.default_has_day(stream text, day date) RETURNS boolean
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -153,6 +159,26 @@ END
 $$;
 COMMENT ON FUNCTION globalmart.default_has_day(text, date) IS 'Whether rows of a UTC day sit in the default partition';
 
+-- A partition that somebody made by hand has no triggers of ours, and the writer no right to it.
+CREATE FUNCTION globalmart.adopt_leaf(stream text, leaf text) RETURNS boolean
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  relation regclass := format('globalmart.%I', leaf)::regclass;
+BEGIN
+  IF EXISTS (SELECT FROM pg_trigger AS g WHERE g.tgrelid = relation AND g.tgfoid = 'globalmart.fold_rows()'::regprocedure) THEN
+    RETURN true;
+  END IF;
+  RETURN globalmart.try_execute(ARRAY[
+    format('SELECT globalmart.create_stream_triggers(%L, %L)', stream, relation),
+    format('GRANT INSERT ON %s TO globalmart_writer', relation),
+    format('GRANT SELECT ON %s TO globalmart_reader', relation)], 5);
+EXCEPTION WHEN insufficient_privilege THEN
+  RETURN false;
+END
+$$;
+COMMENT ON FUNCTION globalmart.adopt_leaf(text, text) IS
+  'Gives a partition that was made by hand what those of upkeep have; false when it is another owner''s, or locked';
+
 CREATE FUNCTION globalmart.make_partition(stream text, day date) RETURNS text
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -166,7 +192,8 @@ BEGIN
   END IF;
   IF EXISTS (SELECT FROM pg_inherits AS i WHERE i.inhparent = root
              AND i.inhrelid = to_regclass('globalmart.' || quote_ident(leaf))) THEN
-    RETURN leaf;
+    -- By the root, rows are folded even where they cannot be by name.
+    RETURN CASE WHEN globalmart.adopt_leaf(stream, leaf) THEN leaf ELSE (SELECT c.relname FROM pg_class AS c WHERE c.oid = root) END;
   END IF;
   IF day IS NULL OR day < date '2000-01-01' OR day > today + 365
      OR (SELECT count(*) FROM pg_inherits AS i WHERE i.inhparent = root) > globalmart.setting('partitions_most', stream)::int
@@ -187,7 +214,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.make_partition(text, date) IS
-  'The partition where rows of a UTC day go now, made if it may be: not beyond partitions_most, not for a day that already has rows in the default partition, and not while somebody keeps the table locked; then it is the default partition. Call it outside of a transaction that holds rows back';
+  'The partition where rows of a UTC day go now, made if it may be (the table itself for a partition made by hand that cannot be given the triggers of a stream): not beyond partitions_most, not for a day that already has rows in the default partition, and not while somebody keeps the table locked; then it is the default partition. Call it outside of a transaction that holds rows back';
 
 CREATE FUNCTION globalmart.attach_day(stream text, day date, leaf text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$

@@ -157,8 +157,9 @@ COMMENT ON FUNCTION globalmart.drop_leaf(text, text, timestamptz, timestamptz, t
 
 -- One day of one stream; the caller commits. Looked at first without a lock. Then rows of that old day are
 -- kept out for a moment, so that one which arrives now keeps its day.
+-- Times go through text here, which must not depend on the session.
 CREATE FUNCTION globalmart.drop_old_leaf(stream text, day date) RETURNS text
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET datestyle = 'ISO, YMD' SET timezone = 'UTC' AS $$
 DECLARE
   leaf text := globalmart.leaf_name(stream, day);
   received_before timestamptz := globalmart.clock() - globalmart.setting('raw_retention', stream)::interval;

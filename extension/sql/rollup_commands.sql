@@ -19,9 +19,14 @@ BEGIN
   IF lateness < interval '0' OR idle_timeout < interval '0' THEN
     RAISE invalid_parameter_value USING MESSAGE = 'lateness and idle_timeout must not be negative';
   END IF;
-  IF pg_catalog.date_trunc('month', lateness) <> interval '0' OR pg_catalog.date_trunc('month', idle_timeout) <> interval '0' THEN
-    RAISE invalid_parameter_value USING MESSAGE = 'lateness and idle_timeout must not be given in months',
-      HINT = 'Give them in minutes or hours.';
+  IF EXISTS (SELECT FROM (VALUES (lateness), (idle_timeout)) AS g(given)
+             WHERE EXTRACT(year FROM g.given) <> 0 OR EXTRACT(month FROM g.given) <> 0 OR EXTRACT(day FROM g.given) <> 0) THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'lateness and idle_timeout must not be given in months or days',
+      HINT = 'Give them in minutes or hours: the length of a day depends on the time zone of the session.';
+  END IF;
+  IF lateness > interval '87660 hours' OR idle_timeout > interval '87660 hours' THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'lateness and idle_timeout must not exceed ten years',
+      HINT = 'The most is 87660 hours.';
   END IF;
   IF watermark_policy NOT IN ('min', 'max') THEN
     RAISE invalid_parameter_value USING
@@ -69,7 +74,7 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   description globalmart.rollup_description := globalmart.describe_rollup(query);
   domain text := globalmart.domain_of_relations(description.relations);
-  seen timestamptz := globalmart.greatest_event_time(domain);
+  seen timestamptz := globalmart.boundary_event_time(domain);
   live_from timestamptz := '-infinity';
 BEGIN
   IF seen IS NOT NULL THEN
@@ -173,7 +178,7 @@ BEGIN
     END IF;
     -- The first window of the new shape that no event has touched, and not before the old version began.
     SELECT pg_catalog.max(t) INTO boundary FROM (
-      SELECT globalmart.greatest_event_time(rollup.domain)
+      SELECT globalmart.boundary_event_time(rollup.domain)
       UNION ALL SELECT v.live_from FROM globalmart.rollup_versions AS v WHERE v.rollup = change_rollup.name
       UNION ALL SELECT p.closed_until FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS p USING (version_id)
                 WHERE v.rollup = change_rollup.name) AS times(t);

@@ -123,6 +123,10 @@ BEGIN
   END IF;
   SELECT r.run_id, r.state, r.started_at, r.last_error INTO last_run FROM globalmart.etl_runs AS r ORDER BY r.run_id DESC LIMIT 1;
   IF NOT FOUND THEN
+    IF EXISTS (SELECT FROM globalmart.leaves_past_retention() AS l JOIN globalmart.raw_readers AS r USING (stream) WHERE r.reader = 'warehouse') THEN
+      problem := 'days past raw_retention are kept for it, and it was never loaded';
+      remedy := 'CALL globalmart.run_etl() each night; a shop without a warehouse: DELETE FROM globalmart.raw_readers WHERE reader = ''warehouse''.';
+    END IF;
     RETURN;
   END IF;
   SELECT r.started_at INTO loaded_at FROM globalmart.etl_runs AS r WHERE r.state = 'done' ORDER BY r.run_id DESC LIMIT 1;

@@ -3,6 +3,7 @@ INSERT INTO globalmart.setting_definitions (name, kind, default_value, per_table
   ('partitions_ahead', 'integer', '7', NULL, 'Days for which maintain_partitions() makes partitions ahead'),
   ('partitions_behind', 'integer', '2', NULL, 'Days before today for which maintain_partitions() makes partitions'),
   ('partitions_most', 'integer', '400', 'stream', 'Partitions that a stream may have; further days go to its default partition'),
+  ('max_future', 'interval', '1 hour', 'stream', 'How far ahead of the clock the event time of rows that come by SQL may lie; NULL: as far as they like. For those of Kafka the bridge has bridge.max_future'),
   ('raw_retention', 'interval', '30 days', 'stream', 'How long raw events are kept after they arrived; NULL: for ever'),
   ('rollup_retention', 'interval', NULL, 'rollup', 'How long rows of rollups and detectors are kept, rounded up to whole months of event time; NULL: for ever'),
   ('late_events_retention', 'interval', '90 days', NULL, 'How long late_events are kept after they arrived, and in any case as long as the raw rows that verify reads; NULL: for ever'),

@@ -55,6 +55,25 @@ $$;
 COMMENT ON FUNCTION globalmart.setting(text, text) IS
   'The value of a setting, for one stream or rollup if for_table is given; NULL: no limit';
 
+-- least() would skip a NULL; what it cuts off is beyond the scale of timestamps.
+CREATE FUNCTION globalmart.max_future(stream text) RETURNS bigint
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN s.value IS NOT NULL THEN (1e6 * least(extract(epoch FROM s.value::interval), 9e12))::bigint END
+  FROM (SELECT globalmart.setting('max_future', $1) AS value) AS s
+$$;
+COMMENT ON FUNCTION globalmart.max_future(text) IS
+  'The setting max_future of a stream in microseconds, a day of 24 hours; NULL: no limit';
+
+-- What folds go by is compiled into them.
+CREATE FUNCTION globalmart.setting_changed(name text) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  SELECT globalmart.definitions_changed(d.domain) FROM globalmart.domains AS d
+  WHERE split_part($1, '.', 1) = 'max_future'
+    AND ($1 = 'max_future' OR d.domain = (SELECT s.domain FROM globalmart.streams AS s WHERE s.stream = split_part($1, '.', 2)))
+  ORDER BY d.domain
+$$;
+COMMENT ON FUNCTION globalmart.setting_changed(text) IS 'Lets folds that are compiled with a setting hear of its change';
+
 CREATE FUNCTION globalmart.require_setting(name text) RETURNS globalmart.setting_definitions
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -69,7 +88,7 @@ BEGIN
     RAISE undefined_object USING
       MESSAGE = format('there is no setting "%s"', require_setting.name),
       HINT = 'Settings: ' || (SELECT string_agg(d.name, ', ' ORDER BY d.name) FROM globalmart.setting_definitions AS d)
-             || '. raw_retention.TABLE, rollup_retention.TABLE and partitions_most.TABLE are for one table.';
+             || '. max_future.TABLE, partitions_most.TABLE, raw_retention.TABLE and rollup_retention.TABLE are for one table.';
   END IF;
   IF definition.name <> require_setting.name THEN
     known := ARRAY(SELECT s.stream FROM globalmart.streams AS s WHERE definition.per_table = 'stream' AND s.has_offsets
@@ -112,6 +131,7 @@ BEGIN
   END IF;
   INSERT INTO globalmart.setting_values AS v (name, value) VALUES (set_setting.name, set_setting.value)
   ON CONFLICT (name) DO UPDATE SET value = EXCLUDED.value, changed_at = EXCLUDED.changed_at, changed_by = EXCLUDED.changed_by;
+  PERFORM globalmart.setting_changed(set_setting.name);
 END
 $$;
 COMMENT ON FUNCTION globalmart.set_setting(text, text) IS
@@ -126,6 +146,7 @@ BEGIN
   IF NOT FOUND THEN
     PERFORM globalmart.require_setting(reset_setting.name);
   END IF;
+  PERFORM globalmart.setting_changed(reset_setting.name);
 END
 $$;
 COMMENT ON FUNCTION globalmart.reset_setting(text) IS 'Takes a setting back to its value as shipped';

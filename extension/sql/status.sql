@@ -25,19 +25,28 @@ COMMENT ON COLUMN globalmart.watermarks.checked_at IS 'When the bridge last said
 
 -- Transactions that fold: a close waits for them.
 CREATE VIEW globalmart.open_folds AS
-  SELECT l.pid, a.usename AS user_name, a.application_name, a.state, a.xact_start AS started_at
+  SELECT l.pid, COALESCE(a.usename, x.owner) AS user_name, a.application_name,
+         CASE WHEN x.gid IS NULL THEN a.state ELSE 'prepared' END AS state, COALESCE(a.xact_start, x.prepared) AS started_at,
+         d.domain, x.gid AS prepared
   FROM pg_catalog.pg_locks AS l
+  JOIN globalmart.domains AS d ON globalmart.fold_lock_number(d.domain) = l.objid
   LEFT JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid
+  -- One that was prepared has no process; the lock on its own number leads to its name.
+  LEFT JOIN (SELECT t.virtualtransaction, p.gid, p.owner, p.prepared
+             FROM pg_catalog.pg_prepared_xacts AS p
+             JOIN pg_catalog.pg_locks AS t ON t.locktype = 'transactionid' AND t.transactionid = p.transaction AND t.granted AND t.pid IS NULL) AS x
+    ON l.pid IS NULL AND x.virtualtransaction = l.virtualtransaction
   WHERE l.locktype = 'object' AND l.granted AND l.mode = 'RowExclusiveLock'
     AND l.classid = 'globalmart.domains'::pg_catalog.regclass
-    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database())
-  GROUP BY l.pid, a.usename, a.application_name, a.state, a.xact_start;
-COMMENT ON VIEW globalmart.open_folds IS 'Transactions under way that wrote to a stream; closing waits for those that began before it';
-COMMENT ON COLUMN globalmart.open_folds.pid IS 'Process, for pg_terminate_backend';
+    AND l.database = (SELECT d.oid FROM pg_catalog.pg_database AS d WHERE d.datname = pg_catalog.current_database());
+COMMENT ON VIEW globalmart.open_folds IS 'Transactions under way that wrote to a stream, by domain; closing waits for those that began before it';
+COMMENT ON COLUMN globalmart.open_folds.pid IS 'Process, for pg_terminate_backend; NULL: the transaction is prepared';
 COMMENT ON COLUMN globalmart.open_folds.user_name IS 'Role';
 COMMENT ON COLUMN globalmart.open_folds.application_name IS 'Program, as it calls itself';
-COMMENT ON COLUMN globalmart.open_folds.state IS 'What it does now; idle in transaction: it forgot to commit';
-COMMENT ON COLUMN globalmart.open_folds.started_at IS 'When the transaction began; NULL: you may not see it';
+COMMENT ON COLUMN globalmart.open_folds.state IS 'What it does now; idle in transaction: it forgot to commit; prepared: it waits for COMMIT PREPARED';
+COMMENT ON COLUMN globalmart.open_folds.started_at IS 'When the transaction began, or was prepared; NULL: you may not see it';
+COMMENT ON COLUMN globalmart.open_folds.domain IS 'Watermark domain whose streams it wrote to; a row for each';
+COMMENT ON COLUMN globalmart.open_folds.prepared IS 'Name of a prepared transaction; NULL: a process has it';
 
 CREATE VIEW globalmart.status AS
   -- Topics: is somebody reading, and how fast.
@@ -72,8 +81,10 @@ CREATE VIEW globalmart.status AS
          globalmart.clock() - NULLIF(d.closed_until, '-infinity'),
          CASE WHEN d.failed IS NOT NULL THEN pg_catalog.format('%s: %s', d.failed, d.last_error)
               WHEN d.held_since < globalmart.clock() - interval '10 seconds'
-              THEN COALESCE((SELECT pg_catalog.format('process %s (%s, %s) has been writing since %s', f.pid, f.user_name, f.state, f.started_at)
-                             FROM globalmart.open_folds AS f ORDER BY f.started_at NULLS LAST, f.pid LIMIT 1),
+              THEN COALESCE((SELECT CASE WHEN f.prepared IS NULL
+                                         THEN pg_catalog.format('process %s (%s, %s) has been writing since %s', f.pid, f.user_name, f.state, f.started_at)
+                                         ELSE pg_catalog.format('prepared transaction %L (%s) has been waiting since %s', f.prepared, f.user_name, f.started_at) END
+                             FROM globalmart.open_folds AS f WHERE f.domain = d.domain ORDER BY f.started_at NULLS LAST, f.pid LIMIT 1),
                             'windows were published and nobody merges them')
               WHEN d.stopped_since IS NOT NULL
               THEN pg_catalog.format('topic %s has not been read since %s: the watermark stands still, and later windows stay open', d.topics,
@@ -82,8 +93,10 @@ CREATE VIEW globalmart.status AS
          CASE WHEN d.failed IS NOT NULL
               THEN pg_catalog.format('Mend the cause, then SELECT globalmart.resume_rollup(%L).', d.failed)
               WHEN d.held_since < globalmart.clock() - interval '10 seconds'
-              THEN COALESCE((SELECT pg_catalog.format('Let it commit, or SELECT pg_terminate_backend(%s).', f.pid)
-                             FROM globalmart.open_folds AS f ORDER BY f.started_at NULLS LAST, f.pid LIMIT 1),
+              THEN COALESCE((SELECT CASE WHEN f.prepared IS NULL
+                                         THEN pg_catalog.format('Let it commit, or SELECT pg_terminate_backend(%s).', f.pid)
+                                         ELSE pg_catalog.format('COMMIT PREPARED %1$L, or ROLLBACK PREPARED %1$L; see pg_prepared_xacts.', f.prepared) END
+                             FROM globalmart.open_folds AS f WHERE f.domain = d.domain ORDER BY f.started_at NULLS LAST, f.pid LIMIT 1),
                             'CALL globalmart.close_windows(), or start globalmart-bridge.')
               WHEN d.stopped_since IS NOT NULL
               THEN 'Start globalmart-bridge, or see its log; a topic that is no longer read: SELECT globalmart.forget_partitions(topic).'
@@ -119,13 +132,18 @@ CREATE VIEW globalmart.status AS
   UNION ALL
   -- Partitions: enough ahead, not too many, none kept that should be gone.
   SELECT 'partitions of ' || l.stream,
-         CASE WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'missing'
+         CASE WHEN l.unfolded IS NOT NULL THEN 'not folded'
+              WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'missing'
               WHEN l.leaves > l.most THEN 'full' WHEN l.default_bytes > 0 THEN 'in part' ELSE 'ready' END,
          NULL, NULL,
-         CASE WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'there is no partition for tomorrow'
+         CASE WHEN l.unfolded IS NOT NULL
+              THEN pg_catalog.format('rows of statements that name %s are in no rollup', pg_catalog.array_to_string(l.unfolded, ', '))
+              WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'there is no partition for tomorrow'
               WHEN l.leaves > l.most THEN pg_catalog.format('%s partitions, as many as partitions_most allows: further days go to the default partition', l.leaves)
               WHEN l.default_bytes > 0 THEN pg_catalog.format('%s of rows are in the default partition', pg_catalog.pg_size_pretty(l.default_bytes)) END,
-         CASE WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'CALL globalmart.maintain_partitions() each day (pg_cron); while a reader keeps the table open it tries in vain.'
+         CASE WHEN l.unfolded IS NOT NULL
+              THEN pg_catalog.format('SELECT globalmart.create_stream_triggers(%L, %L), as the owner of that table.', l.stream, l.unfolded[1])
+              WHEN l.last_day IS NULL OR l.last_day <= l.today THEN 'CALL globalmart.maintain_partitions() each day (pg_cron); while a reader keeps the table open it tries in vain.'
               WHEN l.leaves > l.most THEN 'CALL globalmart.drop_old_partitions(), or raise partitions_most.'
               WHEN l.default_bytes > 0 THEN 'No harm; they go by retention as others do.' END
   FROM (
@@ -133,7 +151,14 @@ CREATE VIEW globalmart.status AS
            globalmart.setting('partitions_most', s)::int AS most,
            pg_catalog.count(*) AS leaves, pg_catalog.max(b.day) AS last_day,
            pg_catalog.max(pg_catalog.pg_relation_size(pg_catalog.to_regclass('globalmart.' || pg_catalog.quote_ident(b.leaf))))
-             FILTER (WHERE b.day IS NULL) AS default_bytes
+             FILTER (WHERE b.day IS NULL) AS default_bytes,
+           -- Made by hand, since create_stream.
+           (SELECT pg_catalog.array_agg(pg_catalog.format('%I.%I', c.relnamespace::pg_catalog.regnamespace::text, c.relname) ORDER BY c.relname)
+            FROM globalmart.streams AS r
+            CROSS JOIN LATERAL pg_catalog.pg_partition_tree(r.relation) AS t
+            JOIN pg_catalog.pg_class AS c ON c.oid = t.relid
+            WHERE r.stream = s AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger AS g WHERE g.tgrelid = t.relid
+                                                 AND g.tgfoid = 'globalmart.fold_rows()'::pg_catalog.regprocedure)) AS unfolded
     FROM globalmart.partitioned_streams() AS s
     CROSS JOIN LATERAL globalmart.stream_leaves(s) AS b
     GROUP BY s

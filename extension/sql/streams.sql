@@ -45,9 +45,47 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT pg_catalog.max(t) FROM (
     SELECT greatest(p.max_event_time, p.newest_event) FROM globalmart.partition_progress AS p WHERE p.domain = $1
     UNION ALL
-    SELECT s.max_event_time FROM globalmart.sql_progress AS s WHERE s.domain = $1) AS seen(t)
+    SELECT s.max_event_time FROM globalmart.sql_progress AS s WHERE s.domain = $1
+    UNION ALL
+    SELECT d.newest_event FROM globalmart.domains AS d WHERE d.domain = $1) AS seen(t)
 $$;
 COMMENT ON FUNCTION globalmart.greatest_event_time(text) IS 'The greatest event time of a domain that was committed, be it ahead of the clock; NULL before the first event';
+
+-- A definition that begins after an event of the far future would not begin; one that begins before it would lack it,
+-- for it is folded already.
+CREATE FUNCTION globalmart.boundary_event_time(domain text) RETURNS timestamptz
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  seen timestamptz := globalmart.greatest_event_time(domain);
+  latest timestamptz;
+  stream globalmart.streams;
+  found_row boolean;
+BEGIN
+  -- A minute more: the bridge has judged by a clock of its own.
+  SELECT CASE WHEN bool_and(m.micros IS NOT NULL) AND max(m.micros) < 1e17
+              THEN globalmart.clock() + make_interval(secs => max(m.micros) / 1e6 + 60) END
+    INTO latest
+  FROM globalmart.streams AS s CROSS JOIN LATERAL globalmart.max_future(s.stream) AS m(micros)
+  WHERE s.domain = boundary_event_time.domain AND s.has_offsets;
+  IF seen IS NULL OR latest IS NULL OR seen <= latest THEN
+    RETURN seen;
+  END IF;
+  FOR stream IN SELECT s.* FROM globalmart.streams AS s WHERE s.domain = boundary_event_time.domain ORDER BY s.has_offsets DESC, s.stream LOOP
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS t WHERE t.%I > $1)', stream.relation, stream.time_column) INTO found_row USING latest;
+    IF found_row THEN
+      RAISE object_not_in_prerequisite_state USING
+        MESSAGE = format('rows of stream "%s" are further ahead of the clock than max_future allows', stream.stream),
+        DETAIL = format('The definition would begin after them only; the latest is at %s.', to_char(seen AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"')),
+        HINT = format('If they are wrong, DELETE FROM %s WHERE %I > %L. If they are right, allow them: SELECT globalmart.set_setting(''max_future.%s'', ...).',
+                      stream.relation, stream.time_column, to_char(latest AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS+00'), stream.stream);
+    END IF;
+  END LOOP;
+  -- They were deleted.
+  RETURN latest;
+END
+$$;
+COMMENT ON FUNCTION globalmart.boundary_event_time(text) IS
+  'The event time after which a new definition begins: the greatest of its domain. Raises SQLSTATE 55000 where that is further ahead of the clock than max_future allows, unless the rows were deleted';
 
 CREATE FUNCTION globalmart.create_domain(domain text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -163,6 +201,8 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   has_offsets boolean := globalmart.has_message_columns(make_stream.relation);
+  is_new boolean := NOT EXISTS (SELECT FROM globalmart.streams AS s WHERE s.stream = make_stream.name);
+  newest timestamptz;
   part regclass;
 BEGIN
   IF NOT pg_catalog.has_table_privilege('globalmart_owner', make_stream.relation, 'SELECT') THEN
@@ -181,6 +221,16 @@ BEGIN
   LOOP
     PERFORM globalmart.create_stream_triggers(make_stream.name, part);
   END LOOP;
+  -- Rows that are there already are nobody's to fold: rollups begin after them, and a backfill has the rest.
+  IF is_new AND has_offsets THEN
+    EXECUTE pg_catalog.format('SELECT pg_catalog.max(t.%1$I) FILTER (WHERE pg_catalog.isfinite(t.%1$I)) FROM %2$s AS t', make_stream.time_column, make_stream.relation)
+      INTO newest;
+    UPDATE globalmart.domains AS d SET newest_event = GREATEST(d.newest_event, newest) WHERE d.domain = make_stream.domain;
+    IF newest IS NOT NULL AND make_stream.topic IS NULL THEN
+      -- They came by SQL, as those that follow. With a topic the watermark waits for what the bridge has still to read.
+      INSERT INTO globalmart.sql_progress (domain, max_event_time, committed_at) VALUES (make_stream.domain, newest, globalmart.clock());
+    END IF;
+  END IF;
   PERFORM globalmart.definitions_changed(make_stream.domain);
 END
 $$;

@@ -114,4 +114,20 @@ Stream* find_stream(Oid relation) {
   return stream;
 }
 
+Micros max_future(const char* stream) {
+  Micros most = kPlusInfinity;
+  if (SPI_connect() != SPI_OK_CONNECT) elog(ERROR, "SPI_connect failed");
+  Oid types[1] = {TEXTOID};
+  Datum values[1] = {CStringGetTextDatum(stream)};
+  const int done =
+      SPI_execute_with_args("SELECT globalmart.max_future($1)", 1, types, values, nullptr, true, 1);
+  if (done != SPI_OK_SELECT || SPI_processed != 1)
+    elog(ERROR, "reading the setting max_future failed: %d", done);
+  bool null;
+  const Datum micros = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+  if (!null) most = DatumGetInt64(micros);
+  SPI_finish();
+  return most;
+}
+
 }  // namespace globalmart::store

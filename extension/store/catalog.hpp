@@ -2,6 +2,7 @@
 // call inside pg::guarded.
 #pragma once
 
+#include "core/window.hpp"
 #include "pg/postgres.hpp"
 
 namespace globalmart::store {
@@ -22,6 +23,10 @@ struct Stream {
 
 // The stream that this table is, or is a partition of; NULL when it is neither.
 Stream* find_stream(Oid relation);
+
+// How far ahead of the clock rows of a stream that come by SQL may lie, by the setting max_future;
+// kPlusInfinity: as far as they like.
+Micros max_future(const char* stream);
 
 Oid schema_oid();
 // Whether the table is a stream itself, and not a part of one.

@@ -1,6 +1,6 @@
 -- Dead letters, and how they are applied after all: once, by whoever owns their partition.
 SET globalmart.now = '2026-11-24 12:00:00+00';
-SELECT plan(33);
+SELECT plan(38);
 
 SELECT FROM globalmart.claim_partitions('cart-events-topic', '{0,1}', 'bridge');
 SELECT globalmart.advance_offsets('cart-events-topic', '{0,1}', '{1,1}', '{NULL,NULL}', '{100,100}', '{NULL,NULL}', '{NULL,NULL}', '{NULL,NULL}', '{t,t}', '{95,99}', '{1,0}', '{4,1}');
@@ -24,6 +24,10 @@ SELECT is(globalmart.redrive_dead_letters('{"received_from": "2026-11-24 10:00+0
 SELECT is((SELECT convert_from(value, 'UTF8') FROM globalmart.dead_letter_redrives WHERE kafka_offset = 10), '{"a": 1}', 'the mended message waits');
 SELECT throws_ok($$SELECT globalmart.redrive_dead_letters('{}', '{}')$$, '21000', NULL, 'one mended message cannot stand for many');
 SELECT throws_ok($$SELECT globalmart.redrive_dead_letters('{"offset": 1}')$$, '22023', NULL, 'an unknown member of a filter is refused, not ignored');
+SELECT throws_ok(format('SELECT globalmart.redrive_dead_letters(%L)', f), '22004', NULL, 'a NULL is refused, it does not ask for all: ' || coalesce(f, 'NULL'))
+FROM unnest(ARRAY['{"topic": null}', '{"reason": "out_of_range", "kafka_offset": null}', NULL]) AS f;
+SELECT throws_ok('SELECT globalmart.redrive_dead_letter(NULL, 1, 10)', '22004', NULL, 'nor does a single one without a topic');
+SELECT throws_ok($$SELECT globalmart.redrive_dead_letters('[]')$$, '22023', NULL, 'a filter is an object');
 SELECT ok(globalmart.redrive_dead_letter('cart-events-topic', 1, 10, '{"mended": true}'), 'a single one');
 SELECT ok(NOT globalmart.redrive_dead_letter('cart-events-topic', 1, 99), 'one that is not there');
 SET ROLE globalmart_reader;

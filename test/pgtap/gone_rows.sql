@@ -7,6 +7,8 @@ CREATE FUNCTION pg_temp.view_at(event_time timestamptz) RETURNS void LANGUAGE sq
   INSERT INTO globalmart.product_view_events (event_time, event_id, session_id, event_type, user_id, country, product_id, product_name, category, price, view_duration, received_at)
   VALUES ($1, gen_random_uuid(), md5('1')::uuid, 'view', 'USER_1', 'UK', 'PROD_1', 'Thing', 'Things', 1, 1, $1)
 $$;
+-- A shop without a warehouse.
+DELETE FROM globalmart.raw_readers;
 SELECT globalmart.make_partition('product_view_events', d) FROM unnest('{2026-10-01,2026-10-02,2026-10-03}'::date[]) AS d \g /dev/null
 SELECT globalmart.create_rollup('sliding', 'SELECT window_start, window_end, count(*) AS n FROM globalmart.product_view_events, globalmart.hop(event_time, interval ''10 minutes'', interval ''5 minutes'') GROUP BY window_start, window_end');
 -- A session and a sliding window reach from the first day into the second.

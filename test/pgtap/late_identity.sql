@@ -50,7 +50,6 @@ SELECT is_empty(format('SELECT * FROM globalmart.verify(%L)', r), r || ': and af
 FROM unnest('{ping_minutes,ping_hops,ping_sessions}'::text[]) AS r;
 
 -- A loader's place is in the topic that was.
-INSERT INTO globalmart.raw_readers (reader, stream) VALUES ('warehouse', 'cart_events');
 INSERT INTO globalmart.raw_reader_progress (reader, stream, kafka_partition, next_offset) VALUES ('warehouse', 'cart_events', 0, 1000), ('warehouse', 'cart_events', 1, 1000);
 SELECT FROM globalmart.claim_partitions('cart-events-topic', '{0,1}', 'tap');
 SELECT globalmart.reset_offsets('cart-events-topic', 1);

@@ -1,7 +1,7 @@
 -- Day partitions: made ahead and on demand, and refused politely.
 SET globalmart.now = '2026-11-24 23:30:00+00';
 SET TimeZone = 'Asia/Tokyo';
-SELECT plan(51);
+SELECT plan(60);
 
 SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'a day is made on demand');
 SELECT is(globalmart.make_partition('cart_events', '2024-02-29'), 'cart_events_p20240229', 'and found the second time');
@@ -59,6 +59,25 @@ CALL globalmart.maintain_partitions();
 RESET client_min_messages;
 SELECT is((SELECT c.relispartition FROM pg_class AS c WHERE c.oid = 'globalmart.transactions_p20250101'::regclass), false, 'and it stays what it is');
 
+-- One that somebody attached for a day is a part of the stream. Until it folds rows that name it, no loader is sent there.
+CREATE TABLE globalmart.transactions_p20250201 PARTITION OF globalmart.transactions FOR VALUES FROM ('2025-02-01 00:00+00') TO ('2025-02-02 00:00+00');
+CREATE TABLE globalmart.transactions_extra PARTITION OF globalmart.transactions FOR VALUES FROM ('2025-02-02 00:00+00') TO ('2025-02-03 00:00+00');
+SELECT is((SELECT state || ': ' || problem FROM globalmart.status WHERE part = 'partitions of transactions'),
+  'not folded: rows of statements that name globalmart.transactions_extra, globalmart.transactions_p20250201 are in no rollup', 'status says which partitions do not fold');
+SELECT matches((SELECT remedy FROM globalmart.status WHERE part = 'partitions of transactions'), $$create_stream_triggers\('transactions', 'globalmart.transactions_extra'\)$$, 'and what to do');
+SET ROLE globalmart_writer;
+SELECT is(globalmart.make_partition('transactions', '2025-02-01'), 'transactions', 'that of another owner cannot be helped: rows go by the root, which folds them');
+RESET ROLE;
+ALTER TABLE globalmart.transactions_p20250201 OWNER TO globalmart_owner;
+SET ROLE globalmart_writer;
+SELECT is(globalmart.make_partition('transactions', '2025-02-01'), 'transactions_p20250201', 'one of the owner is made to fold');
+INSERT INTO globalmart.transactions_p20250201 (event_time, transaction_id, user_id, total_amount, payment_method, country)
+VALUES ('2025-02-01 00:00:00+00', gen_random_uuid(), 'USER_1', 10, 'PayPal', 'Japan');
+RESET ROLE;
+SELECT is((SELECT sum(total_transactions) FROM globalmart.sales_per_minute_live WHERE window_start = '2025-02-01 00:00+00'), 1::numeric, 'and does');
+SELECT globalmart.create_stream_triggers('transactions', 'globalmart.transactions_extra');
+SELECT is((SELECT state FROM globalmart.status WHERE part = 'partitions of transactions'), 'ready', 'then all is well');
+
 -- Streams of one's own: by day when they are made so, left alone when not.
 SET client_min_messages = warning;
 CREATE TABLE globalmart.clicks (event_time timestamptz NOT NULL, click_id uuid NOT NULL, page text NOT NULL) PARTITION BY RANGE (event_time);
@@ -107,6 +126,13 @@ SET ROLE globalmart_writer;
 SELECT lives_ok($$INSERT INTO elsewhere.returns (event_time, event_id) VALUES ('2026-11-24 00:00+00', md5('1')::uuid)$$, 'the writer inserts');
 SELECT ok(globalmart.is_stored('returns', md5('1')::uuid, '2026-11-24 00:00+00'), 'and the bridge may ask for its ids');
 RESET ROLE;
+CREATE TABLE elsewhere.visits (event_time timestamptz NOT NULL, event_id uuid NOT NULL) PARTITION BY RANGE (event_time);
+SELECT globalmart.add_message_columns('elsewhere.visits');
+SELECT globalmart.create_stream('visits', 'elsewhere.visits', 'clicks', NULL, 'event_time', 'event_id');
+SELECT throws_ok($$SELECT globalmart.create_default_leaf('visits')$$, '42501', 'globalmart_owner may not create tables in the schema of elsewhere.visits', 'upkeep of a table elsewhere needs more');
+SELECT is(pg_temp.hint_of($$SELECT globalmart.create_default_leaf('visits')$$), 'GRANT CREATE ON SCHEMA elsewhere TO globalmart_owner', 'the hint is the GRANT');
+GRANT CREATE ON SCHEMA elsewhere TO globalmart_owner;
+SELECT lives_ok($$SELECT globalmart.create_default_leaf('visits')$$, 'with it, upkeep begins');
 CREATE TABLE globalmart.hashed (event_time timestamptz NOT NULL, id uuid NOT NULL) PARTITION BY HASH (id);
 SELECT globalmart.add_message_columns('globalmart.hashed');
 SELECT globalmart.create_stream('hashed', 'globalmart.hashed', 'clicks', NULL, 'event_time', 'id');

@@ -1,6 +1,6 @@
 -- Retention: raw days go by arrival, one by one, when nothing needs them; what went is on record.
 SET globalmart.now = '2026-11-24 12:00:00+00';
-SELECT plan(46);
+SELECT plan(51);
 
 CREATE FUNCTION pg_temp.add_order(event_time timestamptz, received_at timestamptz DEFAULT NULL, partition int DEFAULT -1, kafka_offset bigint DEFAULT NULL)
 RETURNS void LANGUAGE sql AS $$
@@ -34,6 +34,18 @@ SELECT is((SELECT min(closed_until) >= '2026-11-24 11:00+00' FROM globalmart.rol
 SELECT globalmart.create_rollup('late_comer', 'SELECT window_start, window_end, count(*) AS n FROM globalmart.transactions, globalmart.tumble(event_time, interval ''24 hours'') GROUP BY window_start, window_end');
 SELECT is_empty($$SELECT * FROM globalmart.verify('sales_per_minute')$$, 'before: stream and batch agree');
 
+-- The warehouse is waited for from the first, be it never loaded; a shop without one takes it off the list, for good.
+SELECT results_eq('SELECT reader, stream FROM globalmart.raw_readers ORDER BY 2',
+  $$SELECT 'warehouse', s.stream FROM globalmart.etl_streams() AS s ORDER BY 2$$, 'a new shop has the warehouse for a reader');
+SELECT is(globalmart.drop_old_leaf('transactions', '2026-10-01'), 'warehouse, which has not loaded all of it', 'a day that it never loaded is kept');
+SELECT matches((SELECT problem FROM globalmart.status WHERE part = 'warehouse'), '^days past raw_retention are kept for it', 'status says so');
+SET ROLE globalmart_owner;
+DELETE FROM globalmart.raw_readers WHERE reader = 'warehouse';
+SELECT globalmart.install_shop();
+RESET ROLE;
+SELECT is_empty('SELECT * FROM globalmart.raw_readers', 'taken off the list, it stays off it');
+SELECT is((SELECT problem FROM globalmart.status WHERE part = 'warehouse'), NULL, 'and nothing is kept for it');
+
 -- A loader that has not got there.
 INSERT INTO globalmart.raw_readers (reader, stream) VALUES ('warehouse', 'transactions');
 SELECT is(globalmart.drop_old_leaf('transactions', '2026-10-01'), 'warehouse, which has not loaded all of it', 'a loader that has loaded nothing keeps everything');
@@ -50,7 +62,12 @@ INSERT INTO globalmart.raw_reader_progress (reader, stream, kafka_partition, nex
 INSERT INTO globalmart.backfills (rollup, events_from, filled_from, filled_until, ends) VALUES ('late_comer', '2026-09-01', '2026-09-01', '2026-10-02', '2026-11-20');
 SELECT is(globalmart.drop_old_leaf('transactions', '2026-10-02'), 'rollup late_comer, a backfill that is not finished', 'a backfill that has begun keeps what it has not read');
 UPDATE globalmart.backfills SET filled_until = '2026-10-04';
+-- In whatever way the session writes and reads times: what goes on record is the UTC day.
+SET datestyle = 'SQL, DMY';
+SET timezone = 'Asia/Kolkata';
 SELECT is(globalmart.drop_old_leaf('transactions', '2026-10-02'), 'dropped', 'and no more than that');
+RESET datestyle;
+RESET timezone;
 DELETE FROM globalmart.backfills;
 SELECT is(globalmart.drop_old_leaf('transactions', '2026-10-03'), 'rows that arrived within the retention', 'retention counts from arrival');
 

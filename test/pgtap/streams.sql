@@ -1,7 +1,7 @@
 -- The stream tables: columns as the bridge copies them, one fold for each statement, ranges that plain SQL
 -- cannot leave.
 SET globalmart.now = '2026-11-24 12:00:00+00';
-SELECT plan(46);
+SELECT plan(94);
 
 SELECT is(
   (SELECT string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN '!' ELSE '' END, ', ' ORDER BY a.attnum)
@@ -110,5 +110,47 @@ SELECT throws_ok($$EXECUTE put(NULL, '1')$$, '23502', NULL, 'refused: no event t
 -- Twice is as good as once.
 SELECT lives_ok('SELECT globalmart.install_shop()', 'install_shop() may be called again');
 SELECT is((SELECT count(*) FROM globalmart.transactions), 10::bigint, 'and changes nothing');
+
+-- What a close could not sum, or put into a key, does not come in: each value by itself, as the writer. At the bounds all
+-- of it does, and every window of it closes.
+DROP INDEX globalmart.transactions_p20261124_transaction_id_idx;
+CREATE TEMP TABLE sound AS
+SELECT format('globalmart.%s', t) AS relation, v AS columns
+FROM (VALUES
+  ('transactions', jsonb_build_object('transaction_id', gen_random_uuid(), 'user_id', repeat('u', 512), 'total_amount', 10000000.00,
+     'discount_amount', 10000000.00, 'payment_method', repeat('p', 512), 'country', repeat('c', 512))),
+  ('transaction_items', jsonb_build_object('transaction_id', gen_random_uuid(), 'line_no', 1, 'quantity', 10000, 'product_id', repeat('p', 512),
+     'price', 1000000.00, 'user_id', repeat('u', 512), 'total_amount', 10000000.00, 'payment_method', repeat('p', 512), 'country', repeat('c', 512))),
+  ('cart_events', jsonb_build_object('event_id', gen_random_uuid(), 'session_id', gen_random_uuid(), 'event_type', 'add_to_cart', 'user_id', repeat('u', 512),
+     'country', repeat('c', 512), 'product_id', repeat('p', 512), 'product_name', repeat('n', 1024), 'category', repeat('g', 512),
+     'price', 1000000.00, 'cart_value', 1000000000.00)),
+  ('product_view_events', jsonb_build_object('event_id', gen_random_uuid(), 'session_id', gen_random_uuid(), 'event_type', 'search', 'user_id', repeat('u', 512),
+     'country', repeat('c', 512), 'product_id', repeat('p', 512), 'product_name', repeat('n', 1024), 'category', repeat('g', 512),
+     'price', 1000000.00, 'search_query', repeat('s', 512))),
+  ('inventory_events', jsonb_build_object('event_id', gen_random_uuid(), 'event_type', 'price_change', 'product_id', repeat('p', 512),
+     'country', repeat('c', 512), 'stock_level', 2147483647, 'old_price', 1000000.00, 'new_price', 1000000.00))) AS s(t, v);
+CREATE FUNCTION pg_temp.put_row(relation text, columns jsonb) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('INSERT INTO %s (event_time, %s) SELECT ''2026-11-24 11:30+00'', %s', relation,
+                 (SELECT string_agg(quote_ident(k), ', ' ORDER BY k) FROM jsonb_object_keys(columns) AS k),
+                 (SELECT string_agg(quote_nullable(value), ', ' ORDER BY key) FROM jsonb_each_text(columns)));
+END
+$$;
+GRANT SELECT ON sound TO globalmart_writer;
+SET ROLE globalmart_writer;
+SELECT lives_ok(format('SELECT pg_temp.put_row(%L, %L)', s.relation, s.columns), 'within bounds: ' || s.relation) FROM sound AS s, generate_series(1, 3);
+SELECT throws_ok(format('SELECT pg_temp.put_row(%L, %L)', s.relation, s.columns || jsonb_build_object(c.key, c.beyond)), '23514', NULL,
+                 format('refused: %s of %s beyond its bound', c.key, s.relation))
+FROM sound AS s
+CROSS JOIN LATERAL (SELECT e.key, CASE jsonb_typeof(e.value) WHEN 'string' THEN e.value #>> '{}' || 'x' ELSE ((e.value #>> '{}')::numeric + 1)::text END AS beyond
+                    FROM jsonb_each(s.columns) AS e
+                    WHERE e.key NOT IN ('transaction_id', 'event_id', 'session_id', 'line_no', 'stock_level', 'event_type')) AS c
+ORDER BY s.relation, c.key;
+RESET ROLE;
+SET globalmart.now = '2026-11-24 23:00:00+00';
+CALL globalmart.close_windows();
+SELECT is_empty($$SELECT name, last_error FROM globalmart.rollups WHERE state <> 'live'$$, 'no rollup failed');
+SELECT isnt((SELECT count(*) FROM globalmart.search_behavior), 0::bigint, 'and the windows are closed');
+SELECT is_empty($$SELECT name, v.* FROM globalmart.rollups, globalmart.verify(name) AS v WHERE kind = 'rollup'$$, 'as the batch has them');
 
 SELECT * FROM finish();

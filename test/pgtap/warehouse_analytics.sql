@@ -91,12 +91,12 @@ SELECT results_eq('SELECT date_key, country, anomaly_type, anomalies FROM wareho
 
 -- The forecast: a week's pattern with a trend is seen; short and sparse histories have none.
 SELECT globalmart.set_setting('rfm_span', '1 day');
+SET globalmart.now = '2026-04-07 02:00:00+00';
 INSERT INTO globalmart.transaction_items (event_time, transaction_id, line_no, quantity, product_id, price, user_id, total_amount, payment_method, country)
 SELECT timestamptz '2026-03-10 12:00+00' + d * interval '1 day', gen_random_uuid(), 1,
        CASE p WHEN 1 THEN 10 + d + 5 * (d % 7) ELSE 3 END, 'PROD_10' || p, 1, 'USER_1', 0, 'PayPal', 'UK'
 FROM generate_series(0, 27) AS d, generate_series(1, 4) AS p
 WHERE p = 1 OR p = 2 AND d >= 10 OR p = 3 AND d % 3 = 0 OR p = 4 AND d % 2 = 0;
-SET globalmart.now = '2026-04-07 02:00:00+00';
 CALL globalmart.run_etl();
 SELECT results_eq($$SELECT product_id, count(*), min(forecast_date), max(forecast_date), max(analysis_date) FROM warehouse.demand_forecast JOIN warehouse.dim_products USING (product_key) GROUP BY 1 ORDER BY 1$$,
   $$VALUES ('PROD_101', 7::bigint, date '2026-04-07', date '2026-04-13', date '2026-04-06'), ('PROD_104', 7, '2026-04-07', '2026-04-13', '2026-04-06')$$,

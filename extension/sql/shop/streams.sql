@@ -1,6 +1,8 @@
 -- The shop's streams: a table for each kind of event, partitioned by UTC day. What the bridge
 -- stores has been checked against the profile; the CHECK constraints keep rows that come by SQL from
--- poisoning sums and watermarks (NaN, negative money, infinite times). No index: COPY is what matters here.
+-- poisoning sums, keys and watermarks (NaN, negative money, infinite times). Amounts go to a hundred times what the
+-- shipped profile allows, so that a million rows of a window still sum up to numeric(18,2); texts to what several
+-- keys of an index may be together. No index: COPY is what matters here.
 -- received_at, kafka_partition and kafka_offset, where a row came from, are added to all of them at the end.
 
 CREATE TABLE IF NOT EXISTS globalmart.transactions (
@@ -14,9 +16,12 @@ CREATE TABLE IF NOT EXISTS globalmart.transactions (
   CONSTRAINT transactions_in_range CHECK (event_time >= '2000-01-01 00:00:00+00'
     AND event_time < '9999-12-31 00:00:00+00'
     AND total_amount >= 0
-    AND total_amount < 'NaN'
+    AND total_amount <= 10000000
     AND discount_amount >= 0
-    AND discount_amount < 'NaN')
+    AND discount_amount <= 10000000
+    AND octet_length(user_id) <= 512
+    AND octet_length(payment_method) <= 512
+    AND octet_length(country) <= 512)
 ) PARTITION BY RANGE (event_time);
 COMMENT ON TABLE globalmart.transactions IS
   'Orders, one row each, partitioned by UTC day of event time';
@@ -50,10 +55,15 @@ CREATE TABLE IF NOT EXISTS globalmart.transaction_items (
     AND event_time < '9999-12-31 00:00:00+00'
     AND line_no > 0
     AND quantity > 0
+    AND quantity <= 10000
     AND price >= 0
-    AND price < 'NaN'
+    AND price <= 1000000
     AND total_amount >= 0
-    AND total_amount < 'NaN')
+    AND total_amount <= 10000000
+    AND octet_length(product_id) <= 512
+    AND octet_length(user_id) <= 512
+    AND octet_length(payment_method) <= 512
+    AND octet_length(country) <= 512)
 ) PARTITION BY RANGE (event_time);
 COMMENT ON TABLE globalmart.transaction_items IS
   'Lines of orders, one row each, partitioned by UTC day of event time; the columns of the order are repeated';
@@ -98,9 +108,15 @@ CREATE TABLE IF NOT EXISTS globalmart.cart_events (
   CONSTRAINT cart_events_in_range CHECK (event_time >= '2000-01-01 00:00:00+00'
     AND event_time < '9999-12-31 00:00:00+00'
     AND price >= 0
-    AND price < 'NaN'
+    AND price <= 1000000
     AND cart_value >= 0
-    AND cart_value < 'NaN')
+    AND cart_value <= 1000000000
+    AND octet_length(event_type) <= 512
+    AND octet_length(user_id) <= 512
+    AND octet_length(country) <= 512
+    AND octet_length(product_id) <= 512
+    AND octet_length(product_name) <= 1024
+    AND octet_length(category) <= 512)
 ) PARTITION BY RANGE (event_time);
 COMMENT ON TABLE globalmart.cart_events IS
   'What happens to carts, one row an event, partitioned by UTC day of event time';
@@ -162,10 +178,17 @@ CREATE TABLE IF NOT EXISTS globalmart.product_view_events (
   CONSTRAINT product_view_events_in_range CHECK (event_time >= '2000-01-01 00:00:00+00'
     AND event_time < '9999-12-31 00:00:00+00'
     AND price >= 0
-    AND price < 'NaN'
+    AND price <= 1000000
     AND view_duration >= 0
     AND view_duration < 'NaN'
-    AND results_count >= 0)
+    AND results_count >= 0
+    AND octet_length(event_type) <= 512
+    AND octet_length(user_id) <= 512
+    AND octet_length(country) <= 512
+    AND octet_length(product_id) <= 512
+    AND octet_length(product_name) <= 1024
+    AND octet_length(category) <= 512
+    AND octet_length(search_query) <= 512)
 ) PARTITION BY RANGE (event_time);
 COMMENT ON TABLE globalmart.product_view_events IS
   'Views of products, searches, filters and comparisons, one row an event, partitioned by UTC day of event time';
@@ -226,9 +249,12 @@ CREATE TABLE IF NOT EXISTS globalmart.inventory_events (
     AND event_time < '9999-12-31 00:00:00+00'
     AND stock_level >= 0
     AND old_price >= 0
-    AND old_price < 'NaN'
+    AND old_price <= 1000000
     AND new_price >= 0
-    AND new_price < 'NaN')
+    AND new_price <= 1000000
+    AND octet_length(event_type) <= 512
+    AND octet_length(product_id) <= 512
+    AND octet_length(country) <= 512)
 ) PARTITION BY RANGE (event_time);
 COMMENT ON TABLE globalmart.inventory_events IS
   'Changes of stock and of prices, one row an event, partitioned by UTC day of event time';

@@ -1,13 +1,20 @@
 -- The night. Each step is one call in a transaction of its own, so that the procedure, which cannot pin its
 -- search_path, holds nothing but the order of things.
 
+-- Retention waits for the warehouse from the first, be it never loaded. Registered once: who has no warehouse takes it
+-- off the list.
+INSERT INTO globalmart.raw_readers (reader, stream)
+SELECT 'warehouse', s.stream FROM globalmart.etl_streams() AS s
+WHERE to_regprocedure('globalmart.run_etl(date)') IS NULL
+ON CONFLICT DO NOTHING;
+
 CREATE OR REPLACE FUNCTION globalmart.begin_load(sql_rows_below bigint) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
   IF EXISTS (SELECT FROM globalmart.etl_spans) THEN
     RETURN;
   END IF;
-  -- From its first load on the warehouse is waited for by retention.
+  -- Who loads it has one, whoever took it off the list.
   INSERT INTO globalmart.raw_readers (reader, stream)
   SELECT 'warehouse', s.stream FROM globalmart.etl_streams() AS s ON CONFLICT DO NOTHING;
   INSERT INTO globalmart.etl_spans (stream, kafka_partition, from_offset, until_offset)

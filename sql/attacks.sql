@@ -136,7 +136,8 @@ SELECT forge_numbers('aggregate_numbers = ''{1000000}''');
 SELECT forge_numbers('aggregate_numbers = ''{-1}''');
 SELECT forge_numbers('plan_id = (SELECT v.plan_id FROM globalmart.rollup_versions AS v WHERE v.rollup = ''kept_text'')');
 
-\echo -- a stream table whose columns are not what they were
+\echo -- a stream table whose columns are not what they were, after what PostgreSQL knows their use by was dropped
+DROP FUNCTION globalmart.kept_text_definition(), globalmart.kept_number_definition();
 CREATE FUNCTION alter_and_insert(alteration text, columns text) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE 'ALTER TABLE attacked_kept ' || alteration;

@@ -5,6 +5,8 @@
 #include <unordered_map>
 
 #include "pg/entry.hpp"
+#include "plan/outline.hpp"
+#include "plan/tree.hpp"
 #include "store/clock.hpp"
 
 extern "C" {
@@ -74,6 +76,9 @@ class Detection {
 };
 
 void insert_matches(const Program& program, const Detector& detector) {
+  plan::Kept kept = {&plan::kDetector, detector.name};
+  ErrorContextCallback callback = {error_context_stack, plan::explain_kept_error, &kept};
+  error_context_stack = &callback;
   SPI_connect();
   auto* matched = static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
   matched->md.name = const_cast<char*>(kMatches);
@@ -89,6 +94,7 @@ void insert_matches(const Program& program, const Detector& detector) {
          SPI_result_code_string(SPI_result));
   SPI_execute_plan(plan, nullptr, nullptr, false, 0);
   SPI_finish();
+  error_context_stack = callback.previous;
 }
 
 }  // namespace

@@ -56,6 +56,10 @@ struct Definition {
 // Parses and analyses with a pinned search_path and UTC.
 Definition* read_definition(const char* text);
 
+// The same for a query that the catalogue keeps for a rollup: errors name it and say what to do.
+// What a definition reads may be renamed, or dropped by force.
+Definition* read_kept_definition(const char* text, const char* rollup);
+
 // The query over merged groups as SQL: what a close runs with $1 < window_end <= $2, or, for open
 // windows, what a close now would append.
 char* deparse_over_groups(const Definition* definition, int version_id, bool open_windows);

@@ -71,8 +71,12 @@ DetectorDefinition* read_detector(const char* text) {
   return detector;
 }
 
-Oid detector_source(const char* text, Node** where) {
+Oid detector_source(const char* text, const char* name, Node** where) {
+  Kept kept = {&kDetector, name};
+  ErrorContextCallback callback = {error_context_stack, explain_kept_error, &kept};
+  error_context_stack = &callback;
   DetectorDefinition* detector = read_detector(text);
+  error_context_stack = callback.previous;
   *where = detector->where;
   return detector->relation;
 }

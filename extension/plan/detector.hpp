@@ -17,7 +17,7 @@ struct DetectorDefinition {
 // Reads a detector's query; refuses with 0A000 what is more than SELECT ... FROM stream WHERE ....
 DetectorDefinition* read_detector(const char* text);
 
-// Only stream and filter.
-Oid detector_source(const char* text, Node** where);
+// Only stream and filter, of the query that the catalogue keeps for the detector of this name.
+Oid detector_source(const char* text, const char* name, Node** where);
 
 }  // namespace globalmart::plan

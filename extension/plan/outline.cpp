@@ -102,6 +102,17 @@ void explain_parse_error(void* argument) {
 
 }  // namespace
 
+void explain_kept_error(void* argument) {
+  const auto* kept = static_cast<const Kept*>(argument);
+  const char* subject = kept->subject->name;
+  errcontext("%s \"%s\"", subject, kept->name);
+  // Of what the parser refused the first time nothing can have come here.
+  if (ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
+      geterrcode() == ERRCODE_FEATURE_NOT_SUPPORTED)
+    errhint("Give back what the %s reads, or drop it: SELECT globalmart.drop_%s('%s').", subject,
+            subject, kept->name);
+}
+
 Query* analyze_select(const char* text, const Subject& subject) {
   ParsedText parsed_text = {text, &subject};
   ErrorContextCallback callback = {error_context_stack, explain_parse_error, &parsed_text};

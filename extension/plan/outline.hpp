@@ -38,6 +38,15 @@ struct Outline {
 // What PostgreSQL's parser refuses keeps its SQLSTATE and points into the text.
 Query* analyze_select(const char* text, const Subject& subject);
 
+// Whose query is at work: for errors of queries that the catalogue keeps.
+struct Kept {
+  const Subject* subject;
+  const char* name;
+};
+// An error context callback over a Kept. Names it, and says what to do where something that the
+// query names is not there.
+void explain_kept_error(void* kept);
+
 // Refuses functions that would give another result in another execution: volatile ones, and those
 // that read the session's clock or user.
 void require_repeatable(Query* query, const Subject& subject, const char* hint);

@@ -15,6 +15,7 @@ BEGIN
           description.column_names,
           pg_catalog.format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, globalmart.processing_time() FROM (%s) AS q ON CONFLICT DO NOTHING',
                             set_detector_query.name, columns, description.over_matches));
+  PERFORM globalmart.record_definition(set_detector_query.name);
 END
 $$;
 COMMENT ON FUNCTION globalmart.set_detector_query(text, text) IS 'Records the query of a detector and the statement that it runs as';

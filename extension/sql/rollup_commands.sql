@@ -84,6 +84,7 @@ BEGIN
   VALUES (make_rollup.name, 'rollup', domain, make_rollup.query, make_rollup.lateness,
           make_rollup.idle_timeout, make_rollup.watermark_policy);
   PERFORM globalmart.add_version(make_rollup.name, domain, query, live_from);
+  PERFORM globalmart.record_definition(make_rollup.name);
   PERFORM globalmart.create_live_view(make_rollup.name);
   PERFORM globalmart.definitions_changed(domain);
 END
@@ -167,6 +168,7 @@ BEGIN
     IF rollup.state = 'failed' AND globalmart.mend_versions(change_rollup.name, change_rollup.query) THEN
       RAISE NOTICE 'the windows of rollup "%" that wait will be closed by the new query', change_rollup.name
         USING HINT = pg_catalog.format('SELECT globalmart.resume_rollup(%L) lets it go on.', change_rollup.name);
+      PERFORM globalmart.record_definition(change_rollup.name);
       PERFORM globalmart.create_live_view(change_rollup.name);
       PERFORM globalmart.definitions_changed(rollup.domain);
       RETURN;
@@ -188,6 +190,7 @@ BEGIN
     END IF;
     PERFORM globalmart.add_version(change_rollup.name, rollup.domain, change_rollup.query, boundary);
     UPDATE globalmart.rollup_catalog AS c SET query = change_rollup.query WHERE c.name = change_rollup.name;
+    PERFORM globalmart.record_definition(change_rollup.name);
     PERFORM globalmart.create_live_view(change_rollup.name);
   END IF;
   PERFORM globalmart.definitions_changed(rollup.domain);
@@ -226,6 +229,7 @@ BEGIN
   END IF;
   EXECUTE pg_catalog.format('DROP TABLE globalmart.%I', remove_rollup.name);
   DELETE FROM globalmart.streams AS s WHERE s.stream = remove_rollup.name AND rollup.kind = 'detector';
+  PERFORM globalmart.forget_definition(remove_rollup.name);
   PERFORM globalmart.delete_versions(remove_rollup.name);
   DELETE FROM globalmart.backfills AS b WHERE b.rollup = remove_rollup.name;
   DELETE FROM globalmart.rollup_catalog AS c WHERE c.name = remove_rollup.name;

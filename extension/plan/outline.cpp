@@ -122,6 +122,8 @@ Query* analyze_select(const char* text, const Subject& subject) {
   pin_setting("TimeZone", "UTC");
   pin_setting("IntervalStyle", "postgres");
   pin_setting("DateStyle", "ISO, YMD");
+  pin_setting("standard_conforming_strings", "on");
+  pin_setting("transform_null_equals", "off");
   List* parsed = raw_parser(text, RAW_PARSE_DEFAULT);
   if (list_length(parsed) != 1)
     ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR),

@@ -25,11 +25,9 @@ CREATE FUNCTION globalmart.bound_batch_query(query text, ended_after timestamptz
                                              events_from timestamptz, events_until timestamptz)
 RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' AS $$
-  SELECT regexp_replace(regexp_replace(regexp_replace(regexp_replace(query,
-    '\$1(?!\d)', quote_literal(ended_after) || '::timestamptz', 'g'),
-    '\$2(?!\d)', quote_literal(ended_until) || '::timestamptz', 'g'),
-    '\$3(?!\d)', quote_literal(events_from) || '::timestamptz', 'g'),
-    '\$4(?!\d)', quote_literal(events_until) || '::timestamptz', 'g')
+  SELECT globalmart.bind_parameters(query,
+    quote_literal(ended_after) || '::timestamptz', quote_literal(ended_until) || '::timestamptz',
+    quote_literal(events_from) || '::timestamptz', quote_literal(events_until) || '::timestamptz')
 $$;
 COMMENT ON FUNCTION globalmart.bound_batch_query(text, timestamptz, timestamptz, timestamptz, timestamptz) IS
   'Writes bounds into a batch query, so that it can be pasted into psql';

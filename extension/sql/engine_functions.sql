@@ -48,6 +48,11 @@ AS 'MODULE_PATHNAME', 'globalmart_describe_detector';
 COMMENT ON FUNCTION globalmart.describe_detector(text) IS
   'Compiles a detector''s query without creating anything';
 
+CREATE FUNCTION globalmart.bind_parameters(query text, VARIADIC expressions text[]) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'globalmart_bind_parameters';
+COMMENT ON FUNCTION globalmart.bind_parameters(text, text[]) IS
+  'Writes expressions in the place of the parameters $1, $2, ... of SQL; text in literals and names stays';
+
 CREATE FUNCTION globalmart.read_groups(version_id int, ended_after timestamptz, ended_until timestamptz)
 RETURNS SETOF record
 LANGUAGE C STABLE SET search_path = pg_catalog, pg_temp

@@ -54,16 +54,15 @@ COMMENT ON FUNCTION globalmart.copy_column_comments(regclass, regclass) IS
 CREATE FUNCTION globalmart.each_window_query(window_query text, query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT format('SELECT each_row.* FROM (%s) AS each_window CROSS JOIN LATERAL (%s) AS each_row', window_query,
-    regexp_replace(regexp_replace(query,
-      '\$1(?!\d)', '(each_window.window_end - interval ''1 microsecond'')', 'g'),
-      '\$2(?!\d)', 'each_window.window_end', 'g'))
+    globalmart.bind_parameters(query, '(each_window.window_end - interval ''1 microsecond'')', 'each_window.window_end'))
 $$;
 COMMENT ON FUNCTION globalmart.each_window_query(text, text) IS
   'SQL that runs a query with parameters $1 < window_end <= $2 for each window_end that another query gives';
 
 CREATE FUNCTION globalmart.open_window_query(window_query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT 'SELECT DISTINCT w.window_end FROM (' || regexp_replace(window_query, '\$[12](?!\d)', 'NULL::timestamptz', 'g') || ') AS w'
+  SELECT format('SELECT DISTINCT w.window_end FROM (%s) AS w',
+    globalmart.bind_parameters(window_query, 'NULL::timestamptz', 'NULL::timestamptz'))
 $$;
 COMMENT ON FUNCTION globalmart.open_window_query(text) IS 'The ends of the windows that a rollup has open';
 

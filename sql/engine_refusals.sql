@@ -98,6 +98,19 @@ SELECT rollup('SELECT W1, now() AS n FROM EV GROUP BY W1');
 SELECT rollup('SELECT W1, CURRENT_DATE AS n FROM EV GROUP BY W1');
 SELECT rollup('SELECT W1, n, now() - window_end AS age FROM (SELECT W1, count(*) AS n FROM EV GROUP BY W1) AS g');
 SELECT rollup('SELECT W1, clock_timestamp() AS n FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, current_setting(''application_name'') AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, current_setting(''missing.setting'', true) AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, n FROM (SELECT W1, count(*) AS n FROM EV GROUP BY W1) AS g WHERE n > pg_backend_pid()');
+SELECT rollup('SELECT W1, inet_client_addr() AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, (SELECT session_user) AS a FROM (SELECT W1 FROM EV GROUP BY W1) AS g');
+SELECT rollup('SELECT W1, current_database() AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, current_schemas(true) AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, has_table_privilege(''pg_class'', ''SELECT'') AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, age(window_start) AS a FROM EV GROUP BY W1');
+\echo -- what cannot be compared
+SELECT rollup('SELECT W1, json_build_object(''n'', count(*)) AS j FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, ARRAY[to_json(count(*))] AS j FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, j FROM (SELECT W1, point(count(*), 0) AS j FROM EV GROUP BY W1) AS g');
 \echo -- the innermost level
 SELECT rollup('SELECT DISTINCT W1, k FROM EV GROUP BY W1, k');
 SELECT rollup('SELECT W1, k, count(*) FROM EV GROUP BY W1, k LIMIT 3');
@@ -146,6 +159,7 @@ SELECT detector('SELECT event_id FROM public.refused_ev WHERE n > (SELECT 1)');
 SELECT detector('SELECT event_id FROM public.refused_ev WHERE other_time > now()');
 SELECT detector('SELECT event_id, now() AS found FROM public.refused_ev');
 SELECT detector('SELECT event_id, random() AS r FROM public.refused_ev');
+SELECT detector('SELECT event_id, pg_backend_pid() AS p FROM public.refused_ev');
 SELECT detector('SELECT event_id, rank() OVER () FROM public.refused_ev');
 SELECT detector('DELETE FROM public.refused_ev');
 SELECT detector('WITH x AS (SELECT 1) SELECT event_id FROM public.refused_ev');
@@ -204,3 +218,5 @@ SELECT rollup('SELECT W1, n FROM (SELECT W1, count(*) AS n FROM EV GROUP BY W1) 
 SELECT detector('SELECT event_time, event_id, globalmart.processing_time() AS at FROM public.refused_ev WHERE n > 5');
 SELECT rollup('SELECT W1, count(*) AS n, ''x'' AS unknown FROM EV GROUP BY W1');
 SELECT rollup('SELECT W1, globalmart.first_by(k, event_time, event_id) FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, jsonb_build_object(''n'', count(*), ''all'', jsonb_build_array()) AS j, ARRAY[count(*)] AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, date_part(''hour'', window_start) AS h, age(window_end, window_start) AS a, format(''%s'', count(*)) AS f FROM EV GROUP BY W1');

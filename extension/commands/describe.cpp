@@ -69,6 +69,8 @@ GLOBALMART_FUNCTION(globalmart_describe_rollup) {
   const plan::Definition* definition = plan::read_definition(text_to_cstring(PG_GETARG_TEXT_PP(0)));
   const int version_id = PG_GETARG_INT32(1);
   const char* rollup = text_to_cstring(PG_GETARG_TEXT_PP(2));
+  const bool is_new = version_id == 0;
+  if (is_new) plan::require_comparable(definition);
   List* relations = NIL;
   ListCell* each;
   foreach (each, definition->inputs)

@@ -60,6 +60,10 @@ Definition* read_definition(const char* text);
 // What a definition reads may be renamed, or dropped by force.
 Definition* read_kept_definition(const char* text, const char* rollup);
 
+// Refuses what `verify` could not compare with a batch run: columns without equality, functions that
+// read the session. Of new queries only: one that is kept from before is folded as it was.
+void require_comparable(const Definition* definition);
+
 // The query over merged groups as SQL: what a close runs with $1 < window_end <= $2, or, for open
 // windows, what a close now would append.
 char* deparse_over_groups(const Definition* definition, int version_id, bool open_windows);

@@ -22,9 +22,7 @@ bool passes_not_null(Node* expr, Oid relation) {
   return column_not_null(relation, reinterpret_cast<Var*>(expr)->varattno);
 }
 
-}  // namespace
-
-DetectorDefinition* read_detector(const char* text) {
+DetectorDefinition* read(const char* text, bool is_new) {
   Query* query = analyze_select(text, kDetector);
   const char* hint = kDetector.shape;
   if (query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
@@ -47,6 +45,7 @@ DetectorDefinition* read_detector(const char* text) {
            "Use immutable functions only.");
   require_repeatable(query, kDetector,
                      "Use globalmart.processing_time() for the time of detection.");
+  if (is_new) refuse_session_readers(query, kDetector);
   auto* detector = static_cast<DetectorDefinition*>(palloc0(sizeof(DetectorDefinition)));
   detector->relation = entry->relid;
   detector->where = static_cast<Node*>(copyObjectImpl(query->jointree->quals));
@@ -71,11 +70,15 @@ DetectorDefinition* read_detector(const char* text) {
   return detector;
 }
 
+}  // namespace
+
+DetectorDefinition* read_detector(const char* text) { return read(text, true); }
+
 Oid detector_source(const char* text, const char* name, Node** where) {
   Kept kept = {&kDetector, name};
   ErrorContextCallback callback = {error_context_stack, explain_kept_error, &kept};
   error_context_stack = &callback;
-  DetectorDefinition* detector = read_detector(text);
+  DetectorDefinition* detector = read(text, false);
   error_context_stack = callback.previous;
   *where = detector->where;
   return detector->relation;

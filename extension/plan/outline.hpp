@@ -51,6 +51,9 @@ void explain_kept_error(void* kept);
 // that read the session's clock or user.
 void require_repeatable(Query* query, const Subject& subject, const char* hint);
 
+// And those that read anything else of the session that runs them. Asked of new queries only.
+void refuse_session_readers(Query* query, const Subject& subject);
+
 // Parses, analyses and finds the parts. Refuses with 0A000.
 Outline* read_outline(const char* text);
 

@@ -180,4 +180,16 @@ void describe_output(const Outline* outline, Definition* definition, bool keys_n
     if (mixes_windows(level)) definition->per_window = true;
 }
 
+void require_comparable(const Definition* definition) {
+  refuse_session_readers(definition->outline->top, kRollup);
+  ListCell* each;
+  foreach (each, definition->outline->top->targetList) {
+    auto* entry = lfirst_node(TargetEntry, each);
+    const Oid type = exprType(reinterpret_cast<Node*>(entry->expr));
+    if (!entry->resjunk && !OidIsValid(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr))
+      refuse(entry->resname, psprintf("a column of type %s", format_type_be(type)),
+             "It has no equality; cast it to a type that has: json to jsonb, others to text.");
+  }
+}
+
 }  // namespace globalmart::plan

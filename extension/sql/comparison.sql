@@ -82,7 +82,7 @@ BEGIN
   SELECT v.* INTO version FROM globalmart.rollup_versions AS v WHERE v.version_id = require_comparable.version_id;
   PERFORM globalmart.require_raw_rows(s.stream, greatest(globalmart.rows_needed_from(version, ended_after), begun_from), ended_until)
   FROM globalmart.streams AS s
-  WHERE s.relation = ANY ((globalmart.describe_rollup(version.query)).relations);
+  WHERE s.relation = ANY ((globalmart.describe_rollup(version.query, version.version_id)).relations);
   -- Retention of rollups goes by the ends of windows.
   PERFORM globalmart.require_raw_rows(version.rollup, ended_after, ended_until + interval '1 microsecond');
 END

@@ -31,7 +31,7 @@ RETURNS globalmart.rollup_description
 LANGUAGE C STABLE STRICT SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'globalmart_describe_rollup';
 COMMENT ON FUNCTION globalmart.describe_rollup(text, int, text) IS
-  'Compiles a rollup''s query without creating anything; refuses with 0A000 what the engine cannot maintain';
+  'Compiles a rollup''s query without creating anything; refuses with 0A000 what the engine cannot maintain. version_id: of a query that is kept; 0: of a new one, which must be comparable with a batch run, too';
 
 CREATE TYPE globalmart.detector_description AS (
   relation         oid,

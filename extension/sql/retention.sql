@@ -73,7 +73,8 @@ COMMENT ON COLUMN globalmart.raw_reader_progress.loaded_at IS 'When it got there
 
 CREATE FUNCTION globalmart.version_reads(query text, stream text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT globalmart.stream_relation($2)::oid = ANY ((globalmart.describe_rollup($1)).relations)
+  -- Some version: a query that is kept is not asked what a new one is.
+  SELECT globalmart.stream_relation($2)::oid = ANY ((globalmart.describe_rollup($1, 1)).relations)
 $$;
 COMMENT ON FUNCTION globalmart.version_reads(text, text) IS 'Whether the query of a rollup (not of a detector) reads a stream';
 

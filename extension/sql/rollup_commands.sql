@@ -262,7 +262,7 @@ BEGIN
   IF rollup.kind = 'detector' AND EXISTS (
        SELECT FROM globalmart.rollup_versions AS v
        WHERE v.plan_id IS NOT NULL
-         AND pg_catalog.format('globalmart.%I', drop_rollup.name)::regclass::oid = ANY ((globalmart.describe_rollup(v.query)).relations)) THEN
+         AND pg_catalog.format('globalmart.%I', drop_rollup.name)::regclass::oid = ANY ((globalmart.describe_rollup(v.query, v.version_id)).relations)) THEN
     RAISE dependent_objects_still_exist USING
       MESSAGE = pg_catalog.format('rollups read the table of detector "%s"', drop_rollup.name),
       HINT = 'Drop these rollups first.';

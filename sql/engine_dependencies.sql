@@ -45,6 +45,10 @@ DROP TABLE need_ev;
 ALTER TABLE need_ev DROP COLUMN n;
 ALTER TABLE need_ev ALTER COLUMN k TYPE varchar(20);
 DROP TABLE globalmart.need_detector;
+SELECT globalmart.create_detector('need_alone', 'SELECT event_id, k FROM public.need_ev WHERE n > 1000');
+DROP TABLE globalmart.need_alone;
+ALTER TABLE globalmart.need_alone DROP COLUMN k;
+SELECT globalmart.drop_rollup('need_alone');
 -- What nobody reads.
 ALTER TABLE need_ev DROP COLUMN spare;
 -- A query that was replaced is read as long as its version is there.

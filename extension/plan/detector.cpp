@@ -58,6 +58,8 @@ DetectorDefinition* read(const char* text, bool is_new) {
     detector->column_names = lappend(detector->column_names, target->resname);
     detector->column_types =
         lappend(detector->column_types, format_type_with_typemod(exprType(expr), exprTypmod(expr)));
+    detector->column_expressions =
+        lappend(detector->column_expressions, deparse_target(query, target));
     if (passes_not_null(expr, entry->relid))
       detector->not_null_columns = lappend(detector->not_null_columns, target->resname);
   }

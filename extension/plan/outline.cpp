@@ -163,7 +163,7 @@ void explain_kept_error(void* argument) {
   // Of what the parser refused the first time nothing can have come here.
   if (ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
       geterrcode() == ERRCODE_FEATURE_NOT_SUPPORTED)
-    errhint("Give back what the %s reads, or drop it: SELECT globalmart.drop_%s('%s').", subject,
+    errhint("Give back what the %s needs, or drop it: SELECT globalmart.drop_%s('%s').", subject,
             subject, kept->name);
 }
 

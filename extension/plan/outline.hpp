@@ -63,6 +63,9 @@ Query* innermost(const Outline* outline, Query* top);
 // Fills the output part of a definition: columns, types, natural key, clock columns.
 void describe_output(const Outline* outline, Definition* definition, bool keys_not_null);
 
+// The expression of one entry of a query's target list as SQL, without the query around it.
+char* deparse_target(const Query* query, const TargetEntry* entry);
+
 // The range table entries that FROM names, and the quals of its joins, flattened.
 void flatten_from(Query* query, Node* node, List** varnos, List** quals);
 

@@ -20,26 +20,30 @@ END
 $$;
 COMMENT ON FUNCTION globalmart.set_detector_query(text, text) IS 'Records the query of a detector and the statement that it runs as';
 
+-- A row is detected once: its identity is the key, where the detector keeps it.
+CREATE FUNCTION globalmart.detector_keys(description globalmart.detector_description) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN k.keys <@ description.column_names THEN k.keys ELSE '{}' END
+  FROM globalmart.streams AS s, LATERAL (SELECT array_remove(ARRAY[s.id_column::text, s.line_column::text], NULL)) AS k(keys)
+  WHERE s.relation = description.relation
+$$;
+COMMENT ON FUNCTION globalmart.detector_keys(globalmart.detector_description) IS
+  'The key of a detector''s table: the id of the stream, and what tells its lines apart; none where the query does not give them';
+
 CREATE FUNCTION globalmart.make_detector(name text, query text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
   description globalmart.detector_description := globalmart.describe_detector(query);
   source globalmart.streams;
-  keys text[];
+  keys text[] := globalmart.detector_keys(description);
 BEGIN
   SELECT s.* INTO source FROM globalmart.streams AS s WHERE s.relation = description.relation;
-  -- A row is detected once: its identity is the key, where the detector keeps it.
-  keys := ARRAY[source.id_column::text];
-  IF source.line_column IS NOT NULL THEN
-    keys := keys || source.line_column::text;
-  END IF;
-  IF NOT keys <@ description.column_names THEN
-    keys := '{}';
-  END IF;
   PERFORM globalmart.create_rollup_table(make_detector.name, description.column_names, description.column_types,
     keys, true, description.not_null_columns);
-  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_detector.name, 'Detector, rows appended as they come: ' || query);
+  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_detector.name, globalmart.table_comment('detector', query));
+  PERFORM globalmart.comment_columns(make_detector.name, description.column_names, '{}',
+    globalmart.column_comments(description.column_names, description.column_expressions, keys));
   EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.created_at IS %L', make_detector.name,
     'When the row was appended (UTC): the clock of the statement that brought the event, one value for all its rows');
   INSERT INTO globalmart.rollup_catalog (name, kind, domain, query)

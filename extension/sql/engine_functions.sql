@@ -14,6 +14,7 @@ CREATE TYPE globalmart.rollup_description AS (
   aggregate_signatures text[],
   column_names         text[],
   column_types         text[],
+  column_expressions   text[],
   key_columns          text[],
   keys_not_null        boolean,
   clock_columns        text[],
@@ -34,11 +35,12 @@ COMMENT ON FUNCTION globalmart.describe_rollup(text, int, text) IS
   'Compiles a rollup''s query without creating anything; refuses with 0A000 what the engine cannot maintain. version_id: of a query that is kept; 0: of a new one, which must be comparable with a batch run, too';
 
 CREATE TYPE globalmart.detector_description AS (
-  relation         oid,
-  column_names     text[],
-  column_types     text[],
-  not_null_columns text[],
-  over_matches     text
+  relation           oid,
+  column_names       text[],
+  column_types       text[],
+  column_expressions text[],
+  not_null_columns   text[],
+  over_matches       text
 );
 COMMENT ON TYPE globalmart.detector_description IS 'What the compiler reads off a detector''s query';
 

@@ -294,8 +294,9 @@ DECLARE
   deleted int;
 BEGIN
   PERFORM globalmart.require_rollup(rollup);
+  -- None where the table was dropped or renamed by hand.
   SELECT a.attname INTO time_column FROM pg_attribute AS a
-  WHERE a.attrelid = format('globalmart.%I', rollup)::regclass AND a.attname IN ('window_end', 'event_time') AND NOT a.attisdropped
+  WHERE a.attrelid = to_regclass(format('globalmart.%I', rollup)) AND a.attname IN ('window_end', 'event_time') AND NOT a.attisdropped
   ORDER BY a.attname DESC LIMIT 1;
   IF older_than IS NULL OR time_column IS NULL THEN
     RETURN 0;

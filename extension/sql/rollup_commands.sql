@@ -77,9 +77,9 @@ BEGIN
   END IF;
   PERFORM globalmart.create_rollup_table(make_rollup.name, description.column_names, description.column_types,
     description.key_columns, description.keys_not_null, ARRAY['window_start', 'window_end']);
-  EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.window_start IS %L', make_rollup.name, 'Start of the window (UTC), inclusive');
-  EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.window_end IS %L', make_rollup.name, 'End of the window (UTC), exclusive');
-  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_rollup.name, 'Rollup, rows appended as windows close: ' || query);
+  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_rollup.name, globalmart.table_comment('rollup', query));
+  PERFORM globalmart.comment_columns(make_rollup.name, description.column_names, '{}',
+    globalmart.column_comments(description.column_names, description.column_expressions, description.key_columns));
   INSERT INTO globalmart.rollup_catalog (name, kind, domain, query, lateness, idle_timeout, watermark_policy)
   VALUES (make_rollup.name, 'rollup', domain, make_rollup.query, make_rollup.lateness,
           make_rollup.idle_timeout, make_rollup.watermark_policy);
@@ -157,6 +157,7 @@ BEGIN
         HINT = 'Make another detector for that stream.';
     END IF;
     PERFORM globalmart.set_detector_query(change_rollup.name, change_rollup.query);
+    PERFORM globalmart.renew_comments(change_rollup.name, 'detector', rollup.query, change_rollup.query);
     UPDATE globalmart.rollup_catalog AS c SET query = change_rollup.query WHERE c.name = change_rollup.name;
   ELSIF change_rollup.query IS NOT NULL THEN
     description := globalmart.describe_rollup(change_rollup.query);
@@ -169,6 +170,8 @@ BEGIN
       RAISE NOTICE 'the windows of rollup "%" that wait will be closed by the new query', change_rollup.name
         USING HINT = pg_catalog.format('SELECT globalmart.resume_rollup(%L) lets it go on.', change_rollup.name);
       PERFORM globalmart.record_definition(change_rollup.name);
+      -- It may have been given to older versions only; the query in force then stays.
+      PERFORM globalmart.renew_comments(change_rollup.name, 'rollup', rollup.query, (globalmart.require_rollup(change_rollup.name)).query);
       PERFORM globalmart.create_live_view(change_rollup.name);
       PERFORM globalmart.definitions_changed(rollup.domain);
       RETURN;
@@ -191,6 +194,7 @@ BEGIN
     PERFORM globalmart.add_version(change_rollup.name, rollup.domain, change_rollup.query, boundary);
     UPDATE globalmart.rollup_catalog AS c SET query = change_rollup.query WHERE c.name = change_rollup.name;
     PERFORM globalmart.record_definition(change_rollup.name);
+    PERFORM globalmart.renew_comments(change_rollup.name, 'rollup', rollup.query, change_rollup.query);
     PERFORM globalmart.create_live_view(change_rollup.name);
   END IF;
   PERFORM globalmart.definitions_changed(rollup.domain);
@@ -224,12 +228,13 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   rollup globalmart.rollup_catalog := globalmart.require_rollup(remove_rollup.name);
 BEGIN
-  IF rollup.kind = 'rollup' THEN
-    EXECUTE pg_catalog.format('DROP VIEW globalmart.%I', remove_rollup.name || '_live');
-  END IF;
-  EXECUTE pg_catalog.format('DROP TABLE globalmart.%I', remove_rollup.name);
-  DELETE FROM globalmart.streams AS s WHERE s.stream = remove_rollup.name AND rollup.kind = 'detector';
   PERFORM globalmart.forget_definition(remove_rollup.name);
+  -- Somebody may have dropped or renamed them.
+  IF rollup.kind = 'rollup' THEN
+    EXECUTE pg_catalog.format('DROP VIEW IF EXISTS globalmart.%I', remove_rollup.name || '_live');
+  END IF;
+  EXECUTE pg_catalog.format('DROP TABLE IF EXISTS globalmart.%I', remove_rollup.name);
+  DELETE FROM globalmart.streams AS s WHERE s.stream = remove_rollup.name AND rollup.kind = 'detector';
   PERFORM globalmart.delete_versions(remove_rollup.name);
   DELETE FROM globalmart.backfills AS b WHERE b.rollup = remove_rollup.name;
   DELETE FROM globalmart.rollup_catalog AS c WHERE c.name = remove_rollup.name;
@@ -262,7 +267,7 @@ BEGIN
   IF rollup.kind = 'detector' AND EXISTS (
        SELECT FROM globalmart.rollup_versions AS v
        WHERE v.plan_id IS NOT NULL
-         AND pg_catalog.format('globalmart.%I', drop_rollup.name)::regclass::oid = ANY ((globalmart.describe_rollup(v.query, v.version_id)).relations)) THEN
+         AND pg_catalog.to_regclass(pg_catalog.format('globalmart.%I', drop_rollup.name))::oid = ANY ((globalmart.describe_rollup(v.query, v.version_id)).relations)) THEN
     RAISE dependent_objects_still_exist USING
       MESSAGE = pg_catalog.format('rollups read the table of detector "%s"', drop_rollup.name),
       HINT = 'Drop these rollups first.';

@@ -157,6 +157,12 @@ BEGIN
           LATERAL (VALUES (v.query), (p.base_query)) AS u(query)
         WHERE v.rollup = record_definition.name AND u.query IS NOT NULL
         GROUP BY u.query) AS q;
+  -- What is found goes into the detector's table, in the transaction that brings the event.
+  queries := queries || coalesce((
+    SELECT format(E'SELECT %s FROM globalmart.%I;\n', string_agg(quote_ident(c), ', ' ORDER BY n), v.rollup)
+    FROM globalmart.rollup_versions AS v, unnest(v.columns || '{created_at}') WITH ORDINALITY AS u(c, n)
+    WHERE v.rollup = record_definition.name AND v.plan_id IS NULL
+    GROUP BY v.rollup), '');
   PERFORM globalmart.forget_definition(name);
   -- Names mean what they mean to the compiler, until the function ends.
   PERFORM set_config('search_path', 'pg_catalog, globalmart, pg_temp', true);

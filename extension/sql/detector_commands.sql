@@ -77,7 +77,10 @@ BEGIN
     RAISE duplicate_object USING MESSAGE = pg_catalog.format('detector "%s" already exists', create_detector.name),
       HINT = 'Use globalmart.alter_rollup to change it, or if_not_exists => true.';
   END IF;
+  PERFORM globalmart.require_free_name(create_detector.name);
+  PERFORM globalmart.require_query('detector', query);
   description := globalmart.describe_detector(query);
+  PERFORM globalmart.require_columns('detector', description.column_names);
   PERFORM globalmart.change_definitions(globalmart.domain_of_relations(ARRAY[description.relation]),
     pg_catalog.format('SELECT globalmart.make_detector(%L, %L)', create_detector.name, create_detector.query));
 END

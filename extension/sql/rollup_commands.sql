@@ -13,6 +13,65 @@ END
 $$;
 COMMENT ON FUNCTION globalmart.require_name(text) IS 'Raises unless a name can be that of a rollup';
 
+-- A name has a table, its row type, a view and a function made of it.
+CREATE FUNCTION globalmart.require_free_name(name text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_class AS c WHERE c.relnamespace = 'globalmart'::regnamespace AND c.relname IN (name, name || '_live'))
+     OR EXISTS (SELECT FROM pg_type AS t WHERE t.typnamespace = 'globalmart'::regnamespace AND t.typname IN (name, name || '_live'))
+     OR to_regprocedure(format('globalmart.%I()', name || '_definition')) IS NOT NULL THEN
+    RAISE duplicate_object USING
+      MESSAGE = format('"%s" cannot name a rollup or detector: schema globalmart has something else of that name', name),
+      HINT = format('Choose another name: the engine makes %s, %s_live and the function %s_definition.', name, name, name);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_free_name(text) IS 'Raises SQLSTATE 42710 when something else has a name that a rollup or detector needs';
+
+CREATE FUNCTION globalmart.require_query(kind text, query text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF query IS NULL THEN
+    RAISE invalid_parameter_value USING MESSAGE = format('the query of a %s must not be NULL', kind),
+      HINT = CASE kind WHEN 'rollup' THEN 'Give SELECT ... FROM stream, globalmart.tumble(event_time, width) ... GROUP BY window_start, window_end, keys.'
+                       ELSE 'Give SELECT columns FROM a stream WHERE a condition on the row.' END;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_query(text, text) IS 'Raises unless there is a query';
+
+-- Columns that the table can have, besides those of the engine.
+CREATE FUNCTION globalmart.require_columns(kind text, column_names text[]) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  cannot text := CASE kind WHEN 'rollup' THEN 'a rollup cannot maintain' ELSE 'a detector cannot have' END;
+  twice text := (SELECT c FROM unnest(column_names) AS c GROUP BY c HAVING count(*) > 1 ORDER BY c LIMIT 1);
+BEGIN
+  IF kind = 'rollup' AND column_names && ARRAY['created_at', 'state'] THEN
+    RAISE feature_not_supported USING
+      MESSAGE = cannot || ' a column called created_at or state',
+      DETAIL = 'Part of the query: SELECT',
+      HINT = 'Choose another name: the engine appends created_at to the table, and state to its _live view.';
+  ELSIF 'created_at' = ANY (column_names) THEN
+    RAISE feature_not_supported USING
+      MESSAGE = cannot || ' a column called created_at',
+      DETAIL = 'Part of the query: SELECT',
+      HINT = 'Choose another name: the engine appends created_at to the table.';
+  ELSIF twice IS NOT NULL THEN
+    RAISE feature_not_supported USING
+      MESSAGE = format('%s two columns called %s', cannot, twice),
+      DETAIL = 'Part of the query: SELECT',
+      HINT = 'Give each a name of its own with AS.';
+  ELSIF cardinality(column_names) = 0 THEN
+    RAISE feature_not_supported USING
+      MESSAGE = cannot || ' no columns',
+      DETAIL = 'Part of the query: SELECT',
+      HINT = 'Select the columns of the stream that the table is to have.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_columns(text, text[]) IS 'Raises SQLSTATE 0A000 unless a table can have these columns besides those of the engine';
+
 CREATE FUNCTION globalmart.require_settings(lateness interval, idle_timeout interval, watermark_policy text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -113,14 +172,15 @@ BEGIN
       MESSAGE = pg_catalog.format('rollup "%s" already exists', create_rollup.name),
       HINT = 'Use globalmart.alter_rollup to change it, or if_not_exists => true.';
   END IF;
-  PERFORM globalmart.require_settings(lateness, idle_timeout, watermark_policy);
-  description := globalmart.describe_rollup(query);
-  IF description.column_names && ARRAY['created_at', 'state'] THEN
-    RAISE feature_not_supported USING
-      MESSAGE = 'a rollup cannot maintain a column called created_at or state',
-      DETAIL = 'Part of the query: SELECT',
-      HINT = 'Choose another name: the engine appends created_at to the table, and state to its _live view.';
+  PERFORM globalmart.require_free_name(create_rollup.name);
+  IF lateness IS NULL OR idle_timeout IS NULL OR watermark_policy IS NULL THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'lateness, idle_timeout and watermark_policy must not be NULL',
+      HINT = 'Leave out what is to have its default.';
   END IF;
+  PERFORM globalmart.require_settings(lateness, idle_timeout, watermark_policy);
+  PERFORM globalmart.require_query('rollup', query);
+  description := globalmart.describe_rollup(query);
+  PERFORM globalmart.require_columns('rollup', description.column_names);
   domain := globalmart.domain_of_relations(description.relations);
   PERFORM globalmart.change_definitions(domain, pg_catalog.format('SELECT globalmart.make_rollup(%L, %L, %L, %L, %L)',
     create_rollup.name, create_rollup.query, create_rollup.lateness, create_rollup.idle_timeout, create_rollup.watermark_policy));

@@ -6,6 +6,7 @@
 #include "fold/definitions.hpp"
 #include "plan/definition.hpp"
 #include "plan/detector.hpp"
+#include "plan/state_spec.hpp"
 #include "plan/tree.hpp"
 
 namespace globalmart::fold {
@@ -163,7 +164,8 @@ void Compiler::add_plan(int plan_id, int occurrence, const std::vector<CompiledV
   }
   specs_.clear();
   for (const auto& [number, wish] : wanted_)
-    specs_.push_back(spec_for(wish.first->kind, wish.first->value_type, wish.first->collation));
+    specs_.push_back(
+        plan::spec_for(wish.first->kind, wish.first->value_type, wish.first->collation));
   PlanProgram& plan = *program_.plans.emplace_back(std::make_unique<PlanProgram>(specs_));
   for (const auto& [number, wish] : wanted_) {
     const AggregateSpec& spec = specs_[plan.layout.entries.size()];

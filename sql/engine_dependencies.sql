@@ -80,6 +80,12 @@ SELECT globalmart.drop_rollup('need_detected');
 SELECT globalmart.drop_rollup('need_detector');
 DROP FUNCTION need_fold(text) CASCADE;
 INSERT INTO need_ev (event_time) VALUES ('2026-11-20 10:02:10Z');
+-- With what was missing the rest comes back.
+CREATE FUNCTION need_fold(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT upper($1) $$;
+DROP VIEW globalmart.need_keys_live;
+SELECT globalmart.alter_rollup('need_keys');
+DROP FUNCTION need_fold(text);
+SELECT k, events, state FROM globalmart.need_keys_live ORDER BY window_start;
 SELECT globalmart.drop_rollup('need_keys');
 ALTER VIEW need_view RENAME COLUMN n TO amount;
 INSERT INTO need_ev (event_time) VALUES ('2026-11-20 10:02:10Z');

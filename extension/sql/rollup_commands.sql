@@ -257,6 +257,13 @@ BEGIN
     PERFORM globalmart.renew_comments(change_rollup.name, 'rollup', rollup.query, change_rollup.query);
     PERFORM globalmart.create_live_view(change_rollup.name);
   END IF;
+  -- What a DROP ... CASCADE took along comes back when what it needs is there again.
+  IF pg_catalog.to_regprocedure(pg_catalog.format('globalmart.%I()', change_rollup.name || '_definition')) IS NULL THEN
+    PERFORM globalmart.record_definition(change_rollup.name);
+  END IF;
+  IF rollup.kind = 'rollup' AND pg_catalog.to_regclass(pg_catalog.format('globalmart.%I', change_rollup.name || '_live')) IS NULL THEN
+    PERFORM globalmart.create_live_view(change_rollup.name);
+  END IF;
   PERFORM globalmart.definitions_changed(rollup.domain);
 END
 $$;

@@ -91,6 +91,13 @@ ALTER VIEW need_view RENAME COLUMN n TO amount;
 INSERT INTO need_ev (event_time) VALUES ('2026-11-20 10:02:10Z');
 ALTER VIEW need_view RENAME COLUMN amount TO n;
 INSERT INTO need_ev (event_time) VALUES ('2026-11-20 10:02:10Z');
+-- Of two detectors, one over the other, it is the one that fails.
+SELECT globalmart.create_detector('need_outer', 'SELECT event_time, event_id, n FROM public.need_ev WHERE n > 500');
+SELECT globalmart.create_detector('need_inner', 'SELECT event_time, event_id FROM globalmart.need_outer');
+DROP TABLE globalmart.need_inner CASCADE;
+INSERT INTO need_ev (event_time, n) VALUES ('2026-11-20 10:02:10Z', 501);
+SELECT globalmart.drop_detector('need_inner');
+SELECT globalmart.drop_detector('need_outer');
 RESET client_min_messages;
 CALL globalmart.close_windows();
 

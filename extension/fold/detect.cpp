@@ -92,6 +92,8 @@ void insert_matches(const Program& program, const Detector& detector) {
   if (plan == nullptr)
     elog(ERROR, "detector %s cannot be prepared: %s", detector.name,
          SPI_result_code_string(SPI_result));
+  // Folds of the detector's own table name whom their errors are about.
+  kept.reading = false;
   SPI_execute_plan(plan, nullptr, nullptr, false, 0);
   SPI_finish();
   error_context_stack = callback.previous;

@@ -160,7 +160,8 @@ void explain_kept_error(void* argument) {
   const auto* kept = static_cast<const Kept*>(argument);
   const char* subject = kept->subject->name;
   errcontext("%s \"%s\"", subject, kept->name);
-  // Of what the parser refused the first time nothing can have come here.
+  if (!kept->reading) return;
+  // It was accepted once: what it names is not what it was.
   if (ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
       geterrcode() == ERRCODE_FEATURE_NOT_SUPPORTED)
     errhint("Give back what the %s needs, or drop it: SELECT globalmart.drop_%s('%s').", subject,

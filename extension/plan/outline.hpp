@@ -42,6 +42,7 @@ Query* analyze_select(const char* text, const Subject& subject);
 struct Kept {
   const Subject* subject;
   const char* name;
+  bool reading = true;  // false: it was read, and runs
 };
 // An error context callback over a Kept. Names it, and says what to do where something that the
 // query names is not there.

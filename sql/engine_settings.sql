@@ -32,7 +32,8 @@ SELECT globalmart.create_rollup('set_first', format('SELECT window_start, window
 SET transform_null_equals = on;
 SET standard_conforming_strings = off;
 SET escape_string_warning = off;
-SELECT globalmart.create_rollup('set_null', set_query('count(*) FILTER (WHERE k = NULL) AS unknown, count(*) FILTER (WHERE k = ''a\\b'') AS slashes, max(k) = NULL AS nothing'));
+SELECT globalmart.create_rollup('set_null', set_query('count(*) FILTER (WHERE k = NULL) AS unknown, count(*) FILTER (WHERE k = ''a\\b'') AS slashes, max(k) = NULL AS nothing, CASE WHEN count(*) > 1 THEN ''some'' ELSE ''one'' END AS how_many'));
+SELECT col_description('globalmart.set_null'::regclass, attnum) FROM pg_attribute WHERE attrelid = 'globalmart.set_null'::regclass AND attname = 'how_many';
 SELECT globalmart.create_rollup('set_slash', E'SELECT window_start, window_end, count(*) FILTER (WHERE k = ''a\\\\b'') AS slashes, ''c\\\\d'' AS shown, max(k) = NULL AS nothing'
   ' FROM public.set_ev, globalmart.tumble(event_time, interval ''1 minute'') GROUP BY window_start, window_end');
 SELECT globalmart.create_detector('set_found_slash', E'SELECT event_time, event_id, ''c\\\\d'' AS shown, k = NULL AS nothing FROM public.set_ev WHERE k = ''a\\\\b''');

@@ -203,10 +203,11 @@ char* deparse_target(const Query* query, const TargetEntry* entry) {
     target->resjunk = target->resno != entry->resno;
     target->resname = nullptr;
   }
-  const char* text = pg_get_querydef(alone, false);
-  while (*text == ' ') ++text;
-  constexpr std::string_view kSelect = "SELECT ";
-  return pstrdup(std::string_view(text).starts_with(kSelect) ? text + kSelect.size() : text);
+  // " SELECT ", or " SELECT" and a line break, and the expression.
+  std::string_view text = pg_get_querydef(alone, false);
+  constexpr std::string_view kSelect = "SELECT";
+  text.remove_prefix(text.find(kSelect) + kSelect.size());
+  return pstrdup(text.substr(text.find_first_not_of(" \n")).data());
 }
 
 void describe_output(const Outline* outline, Definition* definition, bool keys_not_null) {

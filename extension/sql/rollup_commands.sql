@@ -333,7 +333,7 @@ BEGIN
   rollup := globalmart.require_rollup(drop_rollup.name);
   IF rollup.kind = 'detector' AND EXISTS (
        SELECT FROM globalmart.rollup_versions AS v
-       WHERE v.plan_id IS NOT NULL
+       WHERE v.plan_id IS NOT NULL AND v.domain = rollup.domain
          AND pg_catalog.to_regclass(pg_catalog.format('globalmart.%I', drop_rollup.name))::oid = ANY ((globalmart.describe_rollup(v.query, v.version_id)).relations)) THEN
     RAISE dependent_objects_still_exist USING
       MESSAGE = pg_catalog.format('rollups read the table of detector "%s"', drop_rollup.name),

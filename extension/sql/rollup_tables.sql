@@ -62,7 +62,7 @@ CREATE FUNCTION globalmart.column_comments(column_names text[], expressions text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT array_agg(CASE c WHEN 'window_start' THEN 'Start of the window (UTC), inclusive'
                           WHEN 'window_end' THEN 'End of the window (UTC), exclusive'
-                          ELSE CASE WHEN c = ANY (key_columns) THEN 'Key: ' ELSE 'Value: ' END || regexp_replace(e, '\n\s*', ' ', 'g') END ORDER BY n)
+                          ELSE CASE WHEN c = ANY (key_columns) THEN 'Key: ' ELSE 'Value: ' END || regexp_replace(e, E'\\n\\s*', ' ', 'g') END ORDER BY n)
   FROM ROWS FROM (unnest(column_names), unnest(expressions)) WITH ORDINALITY AS u(c, e, n)
 $$;
 COMMENT ON FUNCTION globalmart.column_comments(text[], text[], text[]) IS

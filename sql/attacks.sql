@@ -1,7 +1,7 @@
 -- What a definition, a table or a row of the catalogue must not be able to do: end the server, or show its memory.
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS globalmart CASCADE;
-DROP TABLE IF EXISTS attacked, attacked_kept CASCADE;
+DROP TABLE IF EXISTS attacked, attacked_kept, attacked_third CASCADE;
 CREATE EXTENSION globalmart;
 RESET client_min_messages;
 \set SHOW_CONTEXT never
@@ -136,7 +136,8 @@ SELECT forge_numbers('aggregate_numbers = ''{1000000}''');
 SELECT forge_numbers('aggregate_numbers = ''{-1}''');
 SELECT forge_numbers('plan_id = (SELECT v.plan_id FROM globalmart.rollup_versions AS v WHERE v.rollup = ''kept_text'')');
 
-\echo -- a stream table whose columns are not what they were
+\echo -- a stream table whose columns are not what they were, after what PostgreSQL knows their use by was dropped
+DROP FUNCTION globalmart.kept_text_definition(), globalmart.kept_number_definition();
 CREATE FUNCTION alter_and_insert(alteration text, columns text) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
 BEGIN
   EXECUTE 'ALTER TABLE attacked_kept ' || alteration;
@@ -156,4 +157,5 @@ SELECT alter_and_insert('DROP kafka_offset', 'event_time, event_id, t');
 INSERT INTO attacked_kept VALUES ('2026-11-20 11:30:00Z', '00000000-0000-0000-0000-000000000003', 'zzzz', 1234.5678);
 SELECT n, c FROM globalmart.kept_number_live;
 SELECT globalmart.drop_rollup('kept_text'), globalmart.drop_rollup('kept_number');
-SELECT attack('SELECT globalmart.create_stream(''attacked_kept2'', ''attacked_kept'', ''attacked_kept'', NULL, ''event_time'', ''event_id'', ''missing'')');
+CREATE TABLE attacked_third (LIKE attacked_kept);
+SELECT attack('SELECT globalmart.create_stream(''attacked_third'', ''attacked_third'', ''attacked_kept'', NULL, ''event_time'', ''event_id'', ''missing'')');

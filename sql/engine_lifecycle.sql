@@ -296,6 +296,16 @@ ALTER TABLE life_ev ADD COLUMN more text DEFAULT 'more';
 INSERT INTO life_ev (event_time) VALUES ('2026-11-20 12:10:10Z');
 ALTER TABLE life_ev DROP COLUMN more;
 INSERT INTO life_ev (event_time) VALUES ('2026-11-20 12:10:20Z');
+-- what definitions read keeps its type, unless by force
+ALTER TABLE life_ev ALTER COLUMN n TYPE bigint;
+DO $$
+DECLARE recorded regprocedure;
+BEGIN
+  FOR recorded IN SELECT oid FROM pg_proc WHERE pronamespace = 'globalmart'::regnamespace AND proname LIKE 'life%\_definition' LOOP
+    EXECUTE format('DROP FUNCTION %s', recorded);
+  END LOOP;
+END
+$$;
 ALTER TABLE life_ev ALTER COLUMN n TYPE bigint;
 INSERT INTO life_ev (event_time) VALUES ('2026-11-20 12:10:30Z');
 SELECT window_start, k, events, state FROM globalmart.life_made_live;

@@ -1,7 +1,7 @@
 -- What the engine cannot run is refused at creation: SQLSTATE 0A000, the part of the query that is meant, a hint.
 SET client_min_messages = warning;
 DROP EXTENSION IF EXISTS globalmart CASCADE;
-DROP TABLE IF EXISTS refused_ev, refused_other, refused_plain CASCADE;
+DROP TABLE IF EXISTS refused_ev, refused_other, refused_plain, refused_third, refused_unlogged, refused_parted CASCADE;
 DROP TYPE IF EXISTS refused_pair;
 CREATE EXTENSION globalmart;
 RESET client_min_messages;
@@ -18,8 +18,16 @@ CREATE TABLE refused_ev (
   kafka_offset bigint NOT NULL DEFAULT nextval('globalmart.sql_row_offset'));
 CREATE TABLE refused_other (LIKE refused_ev INCLUDING DEFAULTS);
 CREATE TABLE refused_plain (k text, event_time timestamptz);
+CREATE TABLE refused_third (LIKE refused_ev INCLUDING DEFAULTS);
+CREATE UNLOGGED TABLE refused_unlogged (LIKE refused_ev INCLUDING DEFAULTS);
+CREATE TEMPORARY TABLE refused_temporary (LIKE refused_ev INCLUDING DEFAULTS);
+CREATE VIEW refused_view AS SELECT * FROM refused_third;
+CREATE TABLE refused_parted (LIKE refused_ev INCLUDING DEFAULTS) PARTITION BY RANGE (event_time);
+CREATE TABLE refused_leaf PARTITION OF refused_parted DEFAULT;
+CREATE VIEW globalmart.refused_taken_live AS SELECT 1 AS one;
 SELECT globalmart.create_stream('refused_ev', 'refused_ev', 'refused', NULL, 'event_time', 'event_id');
 SELECT globalmart.create_stream('refused_other', 'refused_other', 'refused_other', NULL, 'event_time', 'event_id');
+SELECT globalmart.create_stream('refused_parted', 'refused_parted', 'refused', NULL, 'event_time', 'event_id');
 
 -- create_rollup or create_detector with these, and what it answers
 CREATE FUNCTION answer(statement text) RETURNS TABLE (answer text) LANGUAGE plpgsql AS $$
@@ -98,6 +106,19 @@ SELECT rollup('SELECT W1, now() AS n FROM EV GROUP BY W1');
 SELECT rollup('SELECT W1, CURRENT_DATE AS n FROM EV GROUP BY W1');
 SELECT rollup('SELECT W1, n, now() - window_end AS age FROM (SELECT W1, count(*) AS n FROM EV GROUP BY W1) AS g');
 SELECT rollup('SELECT W1, clock_timestamp() AS n FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, current_setting(''application_name'') AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, current_setting(''missing.setting'', true) AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, n FROM (SELECT W1, count(*) AS n FROM EV GROUP BY W1) AS g WHERE n > pg_backend_pid()');
+SELECT rollup('SELECT W1, inet_client_addr() AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, (SELECT session_user) AS a FROM (SELECT W1 FROM EV GROUP BY W1) AS g');
+SELECT rollup('SELECT W1, current_database() AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, current_schemas(true) AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, has_table_privilege(''pg_class'', ''SELECT'') AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, age(window_start) AS a FROM EV GROUP BY W1');
+\echo -- what cannot be compared
+SELECT rollup('SELECT W1, json_build_object(''n'', count(*)) AS j FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, ARRAY[to_json(count(*))] AS j FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, j FROM (SELECT W1, point(count(*), 0) AS j FROM EV GROUP BY W1) AS g');
 \echo -- the innermost level
 SELECT rollup('SELECT DISTINCT W1, k FROM EV GROUP BY W1, k');
 SELECT rollup('SELECT W1, k, count(*) FROM EV GROUP BY W1, k LIMIT 3');
@@ -146,7 +167,11 @@ SELECT detector('SELECT event_id FROM public.refused_ev WHERE n > (SELECT 1)');
 SELECT detector('SELECT event_id FROM public.refused_ev WHERE other_time > now()');
 SELECT detector('SELECT event_id, now() AS found FROM public.refused_ev');
 SELECT detector('SELECT event_id, random() AS r FROM public.refused_ev');
+SELECT detector('SELECT event_id, pg_backend_pid() AS p FROM public.refused_ev');
 SELECT detector('SELECT event_id, rank() OVER () FROM public.refused_ev');
+SELECT detector('SELECT event_id, n AS created_at FROM public.refused_ev');
+SELECT detector('SELECT event_id, n, k AS n FROM public.refused_ev');
+SELECT detector('SELECT FROM public.refused_ev');
 SELECT detector('DELETE FROM public.refused_ev');
 SELECT detector('WITH x AS (SELECT 1) SELECT event_id FROM public.refused_ev');
 SELECT detector('SELECT event_id FROM public.refused_ev UNION ALL SELECT event_id FROM public.refused_ev');
@@ -188,9 +213,32 @@ SELECT answer('INSERT INTO public.refused_ev (event_time, event_id, k) VALUES ('
 SELECT answer('INSERT INTO public.refused_ev (event_time, event_id, k) VALUES (''-infinity'', gen_random_uuid(), ''k'')');
 \echo -- streams
 SELECT answer('SELECT globalmart.create_stream(''s'', ''refused_plain'', ''d'', NULL, ''event_time'', ''k'')');
-SELECT answer('SELECT globalmart.create_stream(''s'', ''refused_ev'', ''d'', NULL, ''event_time'', ''k'')');
-SELECT answer('SELECT globalmart.create_stream(''s'', ''refused_ev'', ''Bad Domain'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''s'', ''refused_third'', ''d'', NULL, ''event_time'', ''k'')');
+SELECT answer('SELECT globalmart.create_stream(''s'', ''refused_third'', ''Bad Domain'', NULL, ''event_time'', ''event_id'')');
 SELECT answer('SELECT globalmart.create_stream(''s'', ''refused_missing'', ''d'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''again'', ''refused_ev'', ''refused'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''again'', ''refused_ev'', ''elsewhere'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''refused_ev'', ''refused_ev'', ''refused_other'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''refused_ev'', ''refused_ev'', ''refused'', ''a-topic'', ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''refused_ev'', ''refused_ev'', ''refused'', NULL, ''other_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''refused_ev'', ''refused_ev'', ''refused'', NULL, ''event_time'', ''event_id'', ''k'')');
+SELECT answer('SELECT globalmart.create_stream(''refused_ev'', ''refused_third'', ''refused'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''refused_leaf'', ''refused_leaf'', ''refused'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''refused_temporary'', ''refused_temporary'', ''refused'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''refused_unlogged'', ''refused_unlogged'', ''refused'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''refused_view'', ''refused_view'', ''refused'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''Bad Name'', ''refused_third'', ''refused'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream('''', ''refused_third'', ''refused'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(NULL, ''refused_third'', ''refused'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''s'', NULL, ''refused'', NULL, ''event_time'', ''event_id'')');
+SELECT answer('SELECT globalmart.create_stream(''s'', ''refused_third'', NULL, NULL, ''event_time'', ''event_id'')');
+\echo -- names and arguments
+SELECT answer('SELECT globalmart.create_rollup(''refused_rollup'', NULL)');
+SELECT answer('SELECT globalmart.create_detector(''refused_detector'', NULL)');
+SELECT answer(format('SELECT globalmart.create_rollup(%s)', replace(arguments, 'QUERY', '''SELECT window_start, window_end, count(*) FROM public.refused_ev, globalmart.tumble(event_time, interval ''''1 minute'''') GROUP BY 1, 2''')))
+FROM unnest(ARRAY['''refused_rollup'', QUERY, lateness => NULL', '''refused_rollup'', QUERY, idle_timeout => NULL', '''refused_rollup'', QUERY, watermark_policy => NULL',
+  '''streams'', QUERY', '''rollup_description'', QUERY', '''distinct_sketch'', QUERY', '''refused_taken'', QUERY']) AS arguments;
+SELECT answer('SELECT globalmart.create_detector(''late_events'', ''SELECT event_id FROM public.refused_ev'')');
 \echo -- none of it left anything
 SELECT count(*) FROM globalmart.rollup_catalog;
 SELECT count(*) FROM globalmart.partial_plans;
@@ -204,3 +252,6 @@ SELECT rollup('SELECT W1, n FROM (SELECT W1, count(*) AS n FROM EV GROUP BY W1) 
 SELECT detector('SELECT event_time, event_id, globalmart.processing_time() AS at FROM public.refused_ev WHERE n > 5');
 SELECT rollup('SELECT W1, count(*) AS n, ''x'' AS unknown FROM EV GROUP BY W1');
 SELECT rollup('SELECT W1, globalmart.first_by(k, event_time, event_id) FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, jsonb_build_object(''n'', count(*), ''all'', jsonb_build_array()) AS j, ARRAY[count(*)] AS a FROM EV GROUP BY W1');
+SELECT rollup('SELECT W1, date_part(''hour'', window_start) AS h, age(window_end, window_start) AS a, format(''%s'', count(*)) AS f FROM EV GROUP BY W1');
+SELECT globalmart.create_stream('refused_ev', 'refused_ev', 'refused', NULL, 'event_time', 'event_id');

@@ -6,8 +6,8 @@
 
 #include "close/version.hpp"
 #include "core/partial.hpp"
-#include "fold/program.hpp"
 #include "pg/entry.hpp"
+#include "plan/state_spec.hpp"
 #include "plan/tree.hpp"
 #include "store/partial_log.hpp"
 
@@ -64,7 +64,7 @@ AggregateSpec spec_of(const PlanUse& use, int number) {
     for (int i = 0; i < list_length(version->definition->aggregates); ++i) {
       if (version->aggregate_numbers[i] != number) continue;
       auto* aggregate = cell<AggregateDefinition>(version->definition->aggregates, i);
-      return fold::spec_for(aggregate->kind, aggregate->value_type, aggregate->collation);
+      return plan::spec_for(aggregate->kind, aggregate->value_type, aggregate->collation);
     }
   }
   return {};

@@ -4,8 +4,8 @@
 #include "close/merge.hpp"
 #include "close/version.hpp"
 #include "core/bytes.hpp"
-#include "fold/program.hpp"
 #include "pg/entry.hpp"
+#include "plan/state_spec.hpp"
 #include "plan/tree.hpp"
 #include "store/catalog.hpp"
 #include "store/partial_log.hpp"
@@ -190,7 +190,7 @@ GLOBALMART_FUNCTION(globalmart_read_groups) {
   pg::guarded([&] {
     for (int i = 0; i < count; ++i) {
       auto* aggregate = cell<AggregateDefinition>(version->definition->aggregates, i);
-      specs[i] = fold::spec_for(aggregate->kind, aggregate->value_type, aggregate->collation);
+      specs[i] = plan::spec_for(aggregate->kind, aggregate->value_type, aggregate->collation);
     }
   });
   Merger merger(*version, range, std::move(specs));

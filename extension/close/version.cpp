@@ -53,10 +53,11 @@ Version* read_version(int version_id) {
   MemoryContextSwitchTo(spi);
   SPI_finish();
 
-  version->definition = plan::read_definition(query);
+  version->definition = plan::read_kept_definition(query, version->rollup);
   version->window = version->definition->window;
-  const plan::Definition* base =
-      strcmp(query, base_query) == 0 ? version->definition : plan::read_definition(base_query);
+  const plan::Definition* base = strcmp(query, base_query) == 0
+                                     ? version->definition
+                                     : plan::read_kept_definition(base_query, version->rollup);
   version->plan_key_count = base->key_count;
   version->plan_keys =
       static_cast<pg::TypeForm*>(palloc(sizeof(pg::TypeForm) * (base->key_count + 1)));

@@ -69,13 +69,15 @@ GLOBALMART_FUNCTION(globalmart_describe_rollup) {
   const plan::Definition* definition = plan::read_definition(text_to_cstring(PG_GETARG_TEXT_PP(0)));
   const int version_id = PG_GETARG_INT32(1);
   const char* rollup = text_to_cstring(PG_GETARG_TEXT_PP(2));
+  const bool is_new = version_id == 0;
+  if (is_new) plan::require_comparable(definition);
   List* relations = NIL;
   ListCell* each;
   foreach (each, definition->inputs)
     relations = lappend_oid(relations, static_cast<plan::Input*>(lfirst(each))->relation);
   const WindowShape& window = definition->window;
   const bool session = window.kind == WindowKind::kSession;
-  Datum values[21] = {
+  Datum values[22] = {
       oid_array(relations),
       CStringGetTextDatum(kind_name(window.kind)),
       Int64GetDatum(window.width),
@@ -88,6 +90,7 @@ GLOBALMART_FUNCTION(globalmart_describe_rollup) {
       text_array(definition->aggregate_signatures),
       text_array(definition->column_names),
       text_array(definition->column_types),
+      text_array(definition->column_expressions),
       text_array(definition->key_columns),
       BoolGetDatum(definition->keys_not_null),
       text_array(definition->clock_columns),
@@ -98,8 +101,8 @@ GLOBALMART_FUNCTION(globalmart_describe_rollup) {
       CStringGetTextDatum(plan::deparse_batch(definition, rollup, version_id)),
       CStringGetTextDatum(plan::deparse_batch_windows(definition, rollup, version_id)),
   };
-  bool nulls[21] = {};
-  if (type->natts != 21) elog(ERROR, "describe_rollup has another row type than its code");
+  bool nulls[22] = {};
+  if (type->natts != 22) elog(ERROR, "describe_rollup has another row type than its code");
   return HeapTupleGetDatum(heap_form_tuple(type, values, nulls));
 }
 
@@ -118,11 +121,12 @@ GLOBALMART_FUNCTION(globalmart_describe_detector) {
   TupleDesc type = result_type(fcinfo);
   const plan::DetectorDefinition* detector =
       plan::read_detector(text_to_cstring(PG_GETARG_TEXT_PP(0)));
-  Datum values[5] = {ObjectIdGetDatum(detector->relation), text_array(detector->column_names),
-                     text_array(detector->column_types), text_array(detector->not_null_columns),
-                     CStringGetTextDatum(detector->over_matches)};
-  bool nulls[5] = {};
-  if (type->natts != 5) elog(ERROR, "describe_detector has another row type than its code");
+  Datum values[6] = {
+      ObjectIdGetDatum(detector->relation),   text_array(detector->column_names),
+      text_array(detector->column_types),     text_array(detector->column_expressions),
+      text_array(detector->not_null_columns), CStringGetTextDatum(detector->over_matches)};
+  bool nulls[6] = {};
+  if (type->natts != 6) elog(ERROR, "describe_detector has another row type than its code");
   return HeapTupleGetDatum(heap_form_tuple(type, values, nulls));
 }
 

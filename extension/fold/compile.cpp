@@ -6,6 +6,7 @@
 #include "fold/definitions.hpp"
 #include "plan/definition.hpp"
 #include "plan/detector.hpp"
+#include "plan/state_spec.hpp"
 #include "plan/tree.hpp"
 
 namespace globalmart::fold {
@@ -163,7 +164,8 @@ void Compiler::add_plan(int plan_id, int occurrence, const std::vector<CompiledV
   }
   specs_.clear();
   for (const auto& [number, wish] : wanted_)
-    specs_.push_back(spec_for(wish.first->kind, wish.first->value_type, wish.first->collation));
+    specs_.push_back(
+        plan::spec_for(wish.first->kind, wish.first->value_type, wish.first->collation));
   PlanProgram& plan = *program_.plans.emplace_back(std::make_unique<PlanProgram>(specs_));
   for (const auto& [number, wish] : wanted_) {
     const AggregateSpec& spec = specs_[plan.layout.entries.size()];
@@ -202,7 +204,7 @@ void Compiler::compile(const char* stream_name, Oid relation) {
   ListCell* each;
   foreach (each, read_versions(stream.domain)) {
     auto* version = static_cast<CatalogVersion*>(lfirst(each));
-    plan::Definition* definition = plan::read_definition(version->query);
+    plan::Definition* definition = plan::read_kept_definition(version->query, version->rollup);
     version->aggregate_numbers = store::read_numbers(version->stored_numbers, !version->has_numbers,
                                                      list_length(definition->aggregates),
                                                      version->state_count, version->rollup);
@@ -210,14 +212,15 @@ void Compiler::compile(const char* stream_name, Oid relation) {
       by_plan_[version->plan_id].emplace_back(version, definition);
   }
   for (const auto& [plan_id, versions] : by_plan_) {
-    plan::Definition* base = plan::read_definition(versions.front().first->base_query);
+    const CatalogVersion* first = versions.front().first;
+    plan::Definition* base = plan::read_kept_definition(first->base_query, first->rollup);
     for (int occurrence = 0; input_for(base, stream.relation, occurrence) != nullptr; ++occurrence)
       add_plan(plan_id, occurrence, versions, base);
   }
   foreach (each, read_detectors(stream.domain)) {
     auto* found = static_cast<CatalogDetector*>(lfirst(each));
     Node* where = nullptr;
-    if (plan::detector_source(found->query, &where) != stream.relation) continue;
+    if (plan::detector_source(found->query, found->name, &where) != stream.relation) continue;
     Detector& detector = program_.detectors.emplace_back();
     detector.name = found->name;
     detector.insert = found->insert;

@@ -22,15 +22,21 @@ struct CatalogVersion {
   bool first_version;
 };
 
+// A detector that is not paused.
 struct CatalogDetector {
   const char* name;
   const char* query;
-  const char* insert;
+  const char* insert;  // SQL over the rows that matched
 };
 
-// Lists of pointers, palloc'd in the current context, as the active snapshot sees them. Inside
-// pg::guarded.
+// Both give lists of pointers, palloc'd in the current context, as the active snapshot sees them.
+// Inside pg::guarded.
+
+// Of CatalogVersion*: every version of the domain's rollups, by its number. Those of the past too:
+// they say for whom an event is late.
 List* read_versions(const char* domain);
+
+// Of CatalogDetector*: the domain's detectors by name, without those that are paused.
 List* read_detectors(const char* domain);
 
 }  // namespace globalmart::fold

@@ -5,6 +5,8 @@
 #include <unordered_map>
 
 #include "pg/entry.hpp"
+#include "plan/outline.hpp"
+#include "plan/tree.hpp"
 #include "store/clock.hpp"
 
 extern "C" {
@@ -74,6 +76,9 @@ class Detection {
 };
 
 void insert_matches(const Program& program, const Detector& detector) {
+  plan::Kept kept = {&plan::kDetector, detector.name};
+  ErrorContextCallback callback = {error_context_stack, plan::explain_kept_error, &kept};
+  error_context_stack = &callback;
   SPI_connect();
   auto* matched = static_cast<EphemeralNamedRelation>(palloc0(sizeof(EphemeralNamedRelationData)));
   matched->md.name = const_cast<char*>(kMatches);
@@ -87,8 +92,11 @@ void insert_matches(const Program& program, const Detector& detector) {
   if (plan == nullptr)
     elog(ERROR, "detector %s cannot be prepared: %s", detector.name,
          SPI_result_code_string(SPI_result));
+  // Folds of the detector's own table name whom their errors are about.
+  kept.reading = false;
   SPI_execute_plan(plan, nullptr, nullptr, false, 0);
   SPI_finish();
+  error_context_stack = callback.previous;
 }
 
 }  // namespace
@@ -117,36 +125,6 @@ const char* source_of_detected(LateRow& row, const char* topic) {
   row.received_at = found->second.received_at;
   const char* source_topic = current->program->stream->topic;
   return source_topic == nullptr ? topic : source_topic;
-}
-
-const char* domain_of(const char* stream, Oid relation) {
-  // Stream names are few and keep their domain: asked once a backend, unless the extension was made
-  // anew (the table then has another oid).
-  struct Known {
-    const char* stream;
-    Oid relation;
-    const char* domain;
-  };
-  static List* known = NIL;
-  ListCell* each;
-  foreach (each, known) {
-    auto* entry = static_cast<Known*>(lfirst(each));
-    if (entry->relation == relation && strcmp(entry->stream, stream) == 0) return entry->domain;
-  }
-  // A transaction with an old snapshot may write to a stream, or into a detector, made since.
-  PushActiveSnapshot(GetLatestSnapshot());
-  store::Stream* found = store::find_stream(relation);
-  PopActiveSnapshot();
-  if (found == nullptr)
-    ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
-            errmsg("table \"%s\" is not part of stream \"%s\"", get_rel_name(relation), stream),
-            errhint("Register it with globalmart.create_stream."));
-  MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
-  auto* entry = static_cast<Known*>(palloc(sizeof(Known)));
-  *entry = {pstrdup(stream), relation, pstrdup(found->domain)};
-  known = lappend(known, entry);
-  MemoryContextSwitchTo(caller);
-  return entry->domain;
 }
 
 }  // namespace globalmart::fold

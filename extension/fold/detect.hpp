@@ -13,7 +13,4 @@ void run_detectors(Program& program);
 // runs; gives the topic. Rows inserted by hand keep what they have.
 const char* source_of_detected(LateRow& row, const char* topic);
 
-// The domain of a stream. `relation` is the table that the trigger is on.
-const char* domain_of(const char* stream, Oid relation);
-
 }  // namespace globalmart::fold

@@ -1,5 +1,7 @@
 #include "fold/fold.hpp"
 
+#include <stdexcept>
+
 #include "pg/canonical.hpp"
 #include "pg/entry.hpp"
 #include "store/clock.hpp"
@@ -293,11 +295,41 @@ void require_near_clock(const Program& program, Micros time) {
                   stream));
 }
 
+// Who is at work with a row, for errors: expressions are the owner's, and a row may be one that
+// they cannot take.
+struct AtWork {
+  const PlanProgram* plan = nullptr;
+  const Detector* detector = nullptr;
+};
+
+// The rollups that share the plan, or the detector.
+const char* names_of(const AtWork& at_work) {
+  if (at_work.detector != nullptr) return psprintf("detector \"%s\"", at_work.detector->name);
+  const char* names = nullptr;
+  const char* last = "";
+  for (const Subscriber& subscriber : at_work.plan->subscribers) {
+    if (strcmp(subscriber.rollup, last) == 0) continue;  // another version of it
+    last = subscriber.rollup;
+    names =
+        names == nullptr ? psprintf("rollup \"%s\"", last) : psprintf("%s, \"%s\"", names, last);
+  }
+  return names;
+}
+
+void name_at_work(void* argument) {
+  const auto* at_work = static_cast<const AtWork*>(argument);
+  if (at_work->plan != nullptr || at_work->detector != nullptr)
+    errcontext("%s", names_of(*at_work));
+}
+
 }  // namespace
 
 void fold_rows(Program& program, Tuplestorestate* rows, TupleDesc row_type,
                TupleConversionMap* to_root, BatchOutcome& outcome) {
   static std::string key;  // keeps its memory from batch to batch
+  AtWork at_work;
+  ErrorContextCallback callback = {error_context_stack, name_at_work, &at_work};
+  error_context_stack = &callback;
   const store::Stream& stream = *program.stream;
   TupleTableSlot* read = MakeSingleTupleTableSlot(row_type, &TTSOpsMinimalTuple);
   TupleTableSlot* slot =
@@ -323,8 +355,21 @@ void fold_rows(Program& program, Tuplestorestate* rows, TupleDesc row_type,
       outcome.has_sql_rows = true;
       outcome.sql_max_event_time = std::max(outcome.sql_max_event_time, time);
     }
-    for (auto& plan : program.plans) fold_row(program, *plan, row, time, key, outcome);
+    try {
+      for (auto& plan : program.plans) {
+        at_work.plan = plan.get();
+        fold_row(program, *plan, row, time, key, outcome);
+      }
+    } catch (const std::overflow_error& error) {
+      throw pg::SqlError(
+          ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, error.what(),
+          std::string("For ") + names_of(at_work) +
+              ": numeric values are kept with up to 38 digits, those after the point included.",
+          "Cast the argument of the aggregate to numeric(precision, scale), or leave out the row.");
+    }
+    at_work.plan = nullptr;
     for (Detector& detector : program.detectors) {
+      at_work.detector = &detector;
       if (!row.all_hold(detector.where)) continue;
       if (detector.matches == nullptr) {
         MemoryContextSwitchTo(caller);
@@ -333,7 +378,9 @@ void fold_rows(Program& program, Tuplestorestate* rows, TupleDesc row_type,
       tuplestore_puttupleslot(detector.matches, slot);
       ++detector.match_count;
     }
+    at_work.detector = nullptr;
   }
+  error_context_stack = callback.previous;
   if (outcome.has_sql_rows) require_near_clock(program, outcome.sql_max_event_time);
   ExecDropSingleTupleTableSlot(read);
   if (to_root != nullptr) ExecDropSingleTupleTableSlot(slot);

@@ -142,8 +142,4 @@ Program& program_for(const char* stream, Oid relation, int64_t definition_versio
 // Brings the subscribers' late_before up to date.
 void apply_progress(Program& program, const store::ProgressRow* rows, int count);
 
-// How states of this kind and type are kept; compare functions for collated text included. The
-// result lives in the current memory context.
-AggregateSpec spec_for(AggregateKind kind, Oid type, Oid collation);
-
 }  // namespace globalmart::fold

@@ -144,7 +144,7 @@ GLOBALMART_FUNCTION(globalmart_fold_rows) {
   store::DomainState state;
   fold::Program* program = nullptr;
   pg::guarded([&] {
-    domain = fold::domain_of(stream_name, RelationGetRelid(trigger->tg_relation));
+    domain = store::domain_of(stream_name, RelationGetRelid(trigger->tg_relation));
     // First the tag, then a fresh snapshot, whatever the isolation level: either a closer waits for
     // this fold, or this fold sees the window as closed.
     const bool held = store::hold_fold_lock(domain);

@@ -339,4 +339,13 @@ Definition* read_definition(const char* text) {
   return definition;
 }
 
+Definition* read_kept_definition(const char* text, const char* rollup) {
+  Kept kept = {&kRollup, rollup};
+  ErrorContextCallback callback = {error_context_stack, explain_kept_error, &kept};
+  error_context_stack = &callback;
+  Definition* definition = read_definition(text);
+  error_context_stack = callback.previous;
+  return definition;
+}
+
 }  // namespace globalmart::plan

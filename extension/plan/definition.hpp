@@ -47,14 +47,23 @@ struct Definition {
   List*
       key_columns;  // of char*: names of the output's natural key, window_start first; NIL if none
   bool keys_not_null;
-  List* clock_columns;  // of char*: columns that hold processing time
-  List* column_types;   // of char*: format_type text
-  bool per_window;      // levels above the groups must see one window at a time
+  List* clock_columns;       // of char*: columns that hold processing time
+  List* column_types;        // of char*: format_type text
+  List* column_expressions;  // of char*: what each is made of, in PostgreSQL's words
+  bool per_window;           // levels above the groups must see one window at a time
   const Outline* outline;
 };
 
 // Parses and analyses with a pinned search_path and UTC.
 Definition* read_definition(const char* text);
+
+// The same for a query that the catalogue keeps for a rollup: errors name it and say what to do.
+// What a definition reads may be renamed, or dropped by force.
+Definition* read_kept_definition(const char* text, const char* rollup);
+
+// Refuses what `verify` could not compare with a batch run: columns without equality, functions
+// that read the session. Of new queries only: one that is kept from before is folded as it was.
+void require_comparable(const Definition* definition);
 
 // The query over merged groups as SQL: what a close runs with $1 < window_end <= $2, or, for open
 // windows, what a close now would append.

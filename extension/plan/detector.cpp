@@ -22,9 +22,7 @@ bool passes_not_null(Node* expr, Oid relation) {
   return column_not_null(relation, reinterpret_cast<Var*>(expr)->varattno);
 }
 
-}  // namespace
-
-DetectorDefinition* read_detector(const char* text) {
+DetectorDefinition* read(const char* text, bool is_new) {
   Query* query = analyze_select(text, kDetector);
   const char* hint = kDetector.shape;
   if (query->hasAggs || query->groupClause != NIL || query->distinctClause != NIL ||
@@ -47,6 +45,7 @@ DetectorDefinition* read_detector(const char* text) {
            "Use immutable functions only.");
   require_repeatable(query, kDetector,
                      "Use globalmart.processing_time() for the time of detection.");
+  if (is_new) refuse_session_readers(query, kDetector);
   auto* detector = static_cast<DetectorDefinition*>(palloc0(sizeof(DetectorDefinition)));
   detector->relation = entry->relid;
   detector->where = static_cast<Node*>(copyObjectImpl(query->jointree->quals));
@@ -59,6 +58,8 @@ DetectorDefinition* read_detector(const char* text) {
     detector->column_names = lappend(detector->column_names, target->resname);
     detector->column_types =
         lappend(detector->column_types, format_type_with_typemod(exprType(expr), exprTypmod(expr)));
+    detector->column_expressions =
+        lappend(detector->column_expressions, deparse_target(query, target));
     if (passes_not_null(expr, entry->relid))
       detector->not_null_columns = lappend(detector->not_null_columns, target->resname);
   }
@@ -71,8 +72,16 @@ DetectorDefinition* read_detector(const char* text) {
   return detector;
 }
 
-Oid detector_source(const char* text, Node** where) {
-  DetectorDefinition* detector = read_detector(text);
+}  // namespace
+
+DetectorDefinition* read_detector(const char* text) { return read(text, true); }
+
+Oid detector_source(const char* text, const char* name, Node** where) {
+  Kept kept = {&kDetector, name};
+  ErrorContextCallback callback = {error_context_stack, explain_kept_error, &kept};
+  error_context_stack = &callback;
+  DetectorDefinition* detector = read(text, false);
+  error_context_stack = callback.previous;
   *where = detector->where;
   return detector->relation;
 }

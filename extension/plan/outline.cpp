@@ -1,5 +1,9 @@
 #include "plan/outline.hpp"
 
+#include <algorithm>
+#include <initializer_list>
+#include <string_view>
+
 #include "plan/tree.hpp"
 #include "store/catalog.hpp"
 
@@ -58,10 +62,60 @@ bool reads_clock(Node* node, void* context) {
   return walk_expression(node, reads_clock, context);
 }
 
+bool is_one_of(const char* name, std::initializer_list<const char*> names) {
+  return std::any_of(names.begin(), names.end(),
+                     [name](const char* other) { return strcmp(name, other) == 0; });
+}
+
+// PostgreSQL's own functions whose result hangs on who runs them, where and when. Of stable ones
+// these are the ones without arguments, but for the builders of empty JSON; the settings that
+// others hang on (TimeZone, DateStyle) are pinned wherever a definition runs.
+bool reads_session(Oid function) {
+  if (get_func_namespace(function) != PG_CATALOG_NAMESPACE) return false;
+  if (func_volatile(function) != PROVOLATILE_STABLE) return false;
+  const char* name = get_func_name(function);
+  const int arguments = get_func_nargs(function);
+  if (arguments == 0)
+    return !is_one_of(
+        name, {"json_build_array", "json_build_object", "jsonb_build_array", "jsonb_build_object"});
+  // age(timestamp) counts from today.
+  if (arguments == 1 && strcmp(name, "age") == 0) return true;
+  const std::string_view whole = name;
+  return is_one_of(name, {"current_setting", "current_schemas", "pg_has_role",
+                          "row_security_active", "pg_is_other_temp_schema"}) ||
+         whole.starts_with("has_") || whole.starts_with("pg_stat_get_") ||
+         whole.ends_with("_is_visible");
+}
+
+struct SessionReader {
+  const char* function;  // the first that was found
+};
+
+bool find_session_reader(Node* node, void* context) {
+  if (node == nullptr) return false;
+  if (IsA(node, FuncExpr)) {
+    const Oid function = reinterpret_cast<FuncExpr*>(node)->funcid;
+    if (reads_session(function)) {
+      static_cast<SessionReader*>(context)->function = get_func_name(function);
+      return true;
+    }
+  }
+  if (IsA(node, Query))
+    return walk_query(reinterpret_cast<Query*>(node), find_session_reader, context);
+  return walk_expression(node, find_session_reader, context);
+}
+
 }  // namespace
 
 void require_columns(const Subject& subject, Node* expr) {
   refuse_other_than_columns(expr, const_cast<Subject*>(&subject));
+}
+
+void refuse_session_readers(Query* query, const Subject& subject) {
+  SessionReader reader = {nullptr};
+  if (find_session_reader(reinterpret_cast<Node*>(query), &reader))
+    refuse(subject, reader.function, "a function whose result hangs on the session that runs it",
+           "Write its value into the query, or take it from a column of the stream.");
 }
 
 void require_repeatable(Query* query, const Subject& subject, const char* hint) {
@@ -104,6 +158,18 @@ void explain_parse_error(void* argument) {
 
 }  // namespace
 
+void explain_kept_error(void* argument) {
+  const auto* kept = static_cast<const Kept*>(argument);
+  const char* subject = kept->subject->name;
+  errcontext("%s \"%s\"", subject, kept->name);
+  if (!kept->reading) return;
+  // It was accepted once: what it names is not what it was.
+  if (ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_SYNTAX_ERROR_OR_ACCESS_RULE_VIOLATION ||
+      geterrcode() == ERRCODE_FEATURE_NOT_SUPPORTED)
+    errhint("Give back what the %s needs, or drop it: SELECT globalmart.drop_%s('%s').", subject,
+            subject, kept->name);
+}
+
 Query* analyze_select(const char* text, const Subject& subject) {
   ParsedText parsed_text = {text, &subject};
   ErrorContextCallback callback = {error_context_stack, explain_parse_error, &parsed_text};
@@ -113,6 +179,8 @@ Query* analyze_select(const char* text, const Subject& subject) {
   pin_setting("TimeZone", "UTC");
   pin_setting("IntervalStyle", "postgres");
   pin_setting("DateStyle", "ISO, YMD");
+  pin_setting("standard_conforming_strings", "on");
+  pin_setting("transform_null_equals", "off");
   List* parsed = raw_parser(text, RAW_PARSE_DEFAULT);
   if (list_length(parsed) != 1)
     ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR),

@@ -38,9 +38,22 @@ struct Outline {
 // What PostgreSQL's parser refuses keeps its SQLSTATE and points into the text.
 Query* analyze_select(const char* text, const Subject& subject);
 
+// Whose query is at work: for errors of queries that the catalogue keeps.
+struct Kept {
+  const Subject* subject;
+  const char* name;
+  bool reading = true;  // false: it was read, and runs
+};
+// An error context callback over a Kept. Names it, and says what to do where something that the
+// query names is not there.
+void explain_kept_error(void* kept);
+
 // Refuses functions that would give another result in another execution: volatile ones, and those
 // that read the session's clock or user.
 void require_repeatable(Query* query, const Subject& subject, const char* hint);
+
+// And those that read anything else of the session that runs them. Asked of new queries only.
+void refuse_session_readers(Query* query, const Subject& subject);
 
 // Parses, analyses and finds the parts. Refuses with 0A000.
 Outline* read_outline(const char* text);
@@ -50,6 +63,9 @@ Query* innermost(const Outline* outline, Query* top);
 
 // Fills the output part of a definition: columns, types, natural key, clock columns.
 void describe_output(const Outline* outline, Definition* definition, bool keys_not_null);
+
+// The expression of one entry of a query's target list as SQL, without the query around it.
+char* deparse_target(const Query* query, const TargetEntry* entry);
 
 // The range table entries that FROM names, and the quals of its joins, flattened.
 void flatten_from(Query* query, Node* node, List** varnos, List** quals);

@@ -1,4 +1,6 @@
 // The output of a definition: columns, natural key, columns with processing time.
+#include <string_view>
+
 #include "plan/outline.hpp"
 #include "plan/tree.hpp"
 #include "store/catalog.hpp"
@@ -139,7 +141,74 @@ bool mixes_windows(Level level) {
   return true;
 }
 
+// Columns of the source and of the window, of a table that has both: nothing then needs a
+// qualifier.
+struct OneTable {
+  const Outline* outline;
+  int source_columns;
+};
+
+Node* to_one_table(Node* node, void* context) {
+  if (node == nullptr) return nullptr;
+  const auto* table = static_cast<OneTable*>(context);
+  if (!IsA(node, Var)) return mutate_expression(node, to_one_table, context);
+  auto* var = static_cast<Var*>(copyObjectImpl(node));
+  if (window_column(table->outline, node) != 0) var->varattno += table->source_columns;
+  var->varno = 1;
+  var->varnosyn = 0;
+  var->varattnosyn = 0;
+  return reinterpret_cast<Node*>(var);
+}
+
+RangeTblEntry* one_table(const Outline* outline, OneTable* table) {
+  const RangeTblEntry* source = rt_fetch(outline->source, outline->inner->rtable);
+  List* names = list_copy(source->eref->colnames);
+  table->source_columns = list_length(names);
+  names = lappend(names, makeString(pstrdup("window_start")));
+  names = lappend(names, makeString(pstrdup("window_end")));
+  RangeTblEntry* entry = makeNode(RangeTblEntry);
+  entry->rtekind = RTE_CTE;
+  entry->ctename = source->eref->aliasname;
+  entry->eref = makeAlias(source->eref->aliasname, names);
+  return entry;
+}
+
+// What a column is made of: where a level only passes it on, the level below says it.
+char* column_expression(Level level, const TargetEntry* entry) {
+  while (const TargetEntry* below = passed_on(level, reinterpret_cast<Node*>(entry->expr))) {
+    entry = below;
+    level = level.below();
+  }
+  if (!level.innermost()) return deparse_target(level.query(), entry);
+  auto* query = static_cast<Query*>(copyObjectImpl(level.query()));
+  OneTable table = {level.outline, 0};
+  query->rtable = list_make1(one_table(level.outline, &table));
+  query->targetList =
+      reinterpret_cast<List*>(to_one_table(reinterpret_cast<Node*>(query->targetList), &table));
+  return deparse_target(query, entry);
+}
+
 }  // namespace
+
+char* deparse_target(const Query* query, const TargetEntry* entry) {
+  auto* alone = static_cast<Query*>(copyObjectImpl(query));
+  // Its windows and the range table are what the expression is read with; the others are not
+  // written.
+  alone->jointree = makeFromExpr(NIL, nullptr);
+  alone->groupClause = alone->distinctClause = alone->sortClause = alone->rowMarks = NIL;
+  alone->havingQual = alone->limitCount = alone->limitOffset = nullptr;
+  ListCell* each;
+  foreach (each, alone->targetList) {
+    auto* target = lfirst_node(TargetEntry, each);
+    target->resjunk = target->resno != entry->resno;
+    target->resname = nullptr;
+  }
+  // " SELECT ", or " SELECT" and a line break, and the expression.
+  std::string_view text = pg_get_querydef(alone, false);
+  constexpr std::string_view kSelect = "SELECT";
+  text.remove_prefix(text.find(kSelect) + kSelect.size());
+  return pstrdup(text.substr(text.find_first_not_of(" \n")).data());
+}
 
 void describe_output(const Outline* outline, Definition* definition, bool keys_not_null) {
   Level top = {outline, 0};
@@ -156,6 +225,8 @@ void describe_output(const Outline* outline, Definition* definition, bool keys_n
     definition->column_names = lappend(definition->column_names, entry->resname);
     definition->column_types = lappend(definition->column_types,
                                        format_type_with_typemod(exprType(expr), exprTypmod(expr)));
+    definition->column_expressions =
+        lappend(definition->column_expressions, column_expression(top, entry));
     Level level = top;
     if (calls_clock(expr, &level))
       definition->clock_columns = lappend(definition->clock_columns, entry->resname);
@@ -178,6 +249,18 @@ void describe_output(const Outline* outline, Definition* definition, bool keys_n
   // Every level is looked at: one that is run for each window may stand over one that need not be.
   for (Level level = top; !level.innermost(); level = level.below())
     if (mixes_windows(level)) definition->per_window = true;
+}
+
+void require_comparable(const Definition* definition) {
+  refuse_session_readers(definition->outline->top, kRollup);
+  ListCell* each;
+  foreach (each, definition->outline->top->targetList) {
+    auto* entry = lfirst_node(TargetEntry, each);
+    const Oid type = exprType(reinterpret_cast<Node*>(entry->expr));
+    if (!entry->resjunk && !OidIsValid(lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr))
+      refuse(entry->resname, psprintf("a column of type %s", format_type_be(type)),
+             "It has no equality; cast it to a type that has: json to jsonb, others to text.");
+  }
 }
 
 }  // namespace globalmart::plan

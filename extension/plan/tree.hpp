@@ -6,27 +6,34 @@
 
 namespace globalmart::plan {
 
+// What PostgreSQL's walkers call for each node: true ends the walk.
 using Walker = bool (*)(Node* node, void* context);
+// What its mutators call for each node: gives the node that takes its place.
 using Mutator = Node* (*)(Node* node, void* context);
 
+// Calls `walker` for the children of a node; for subqueries it gets the Query itself.
 inline bool walk_expression(Node* node, Walker walker, void* context) {
   return expression_tree_walker(node, reinterpret_cast<bool (*)()>(reinterpret_cast<void*>(walker)),
                                 context);
 }
+// The same for everything in a query: its expressions and the subqueries of its range table.
 inline bool walk_query(Query* query, Walker walker, void* context) {
   return query_tree_walker(query, reinterpret_cast<bool (*)()>(reinterpret_cast<void*>(walker)),
                            context, 0);
 }
+// A copy of the node with what `mutator` makes of its children.
 inline Node* mutate_expression(Node* node, Mutator mutator, void* context) {
   return expression_tree_mutator(
       node, reinterpret_cast<Node* (*)()>(reinterpret_cast<void*>(mutator)), context);
 }
 
+// An element of a list of pointers, from 0.
 template <typename T>
 T* cell(const List* list, int index) {
   return static_cast<T*>(list_nth(list, index));
 }
 
+// Whether a column of a table is declared NOT NULL; false when there is no such column.
 inline bool column_not_null(Oid relation, AttrNumber column) {
   HeapTuple tuple = SearchSysCache2(ATTNUM, ObjectIdGetDatum(relation), Int16GetDatum(column));
   if (!HeapTupleIsValid(tuple)) return false;

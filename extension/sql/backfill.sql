@@ -113,7 +113,7 @@ BEGIN
     RAISE NOTICE 'rollup % has been live from its first event: there is nothing to fill', backfill_begin.name;
     RETURN NULL;
   END IF;
-  relations := (globalmart.describe_rollup(version.query)).relations;
+  relations := (globalmart.describe_rollup(version.query, version.version_id)).relations;
   width := make_interval(secs => version.width / 1e6);
   FOR source IN SELECT s.relation::text AS relation, s.time_column FROM globalmart.streams AS s WHERE s.relation = ANY (relations) LOOP
     EXECUTE format('SELECT min(t.%I) FROM %s AS t', source.time_column, source.relation) INTO oldest;

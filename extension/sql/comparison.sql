@@ -25,11 +25,9 @@ CREATE FUNCTION globalmart.bound_batch_query(query text, ended_after timestamptz
                                              events_from timestamptz, events_until timestamptz)
 RETURNS text
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET datestyle = 'ISO, YMD' AS $$
-  SELECT regexp_replace(regexp_replace(regexp_replace(regexp_replace(query,
-    '\$1(?!\d)', quote_literal(ended_after) || '::timestamptz', 'g'),
-    '\$2(?!\d)', quote_literal(ended_until) || '::timestamptz', 'g'),
-    '\$3(?!\d)', quote_literal(events_from) || '::timestamptz', 'g'),
-    '\$4(?!\d)', quote_literal(events_until) || '::timestamptz', 'g')
+  SELECT globalmart.bind_parameters(query,
+    quote_literal(ended_after) || '::timestamptz', quote_literal(ended_until) || '::timestamptz',
+    quote_literal(events_from) || '::timestamptz', quote_literal(events_until) || '::timestamptz')
 $$;
 COMMENT ON FUNCTION globalmart.bound_batch_query(text, timestamptz, timestamptz, timestamptz, timestamptz) IS
   'Writes bounds into a batch query, so that it can be pasted into psql';
@@ -84,7 +82,7 @@ BEGIN
   SELECT v.* INTO version FROM globalmart.rollup_versions AS v WHERE v.version_id = require_comparable.version_id;
   PERFORM globalmart.require_raw_rows(s.stream, greatest(globalmart.rows_needed_from(version, ended_after), begun_from), ended_until)
   FROM globalmart.streams AS s
-  WHERE s.relation = ANY ((globalmart.describe_rollup(version.query)).relations);
+  WHERE s.relation = ANY ((globalmart.describe_rollup(version.query, version.version_id)).relations);
   -- Retention of rollups goes by the ends of windows.
   PERFORM globalmart.require_raw_rows(version.rollup, ended_after, ended_until + interval '1 microsecond');
 END

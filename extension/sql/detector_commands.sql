@@ -15,9 +15,20 @@ BEGIN
           description.column_names,
           pg_catalog.format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, globalmart.processing_time() FROM (%s) AS q ON CONFLICT DO NOTHING',
                             set_detector_query.name, columns, description.over_matches));
+  PERFORM globalmart.record_definition(set_detector_query.name);
 END
 $$;
 COMMENT ON FUNCTION globalmart.set_detector_query(text, text) IS 'Records the query of a detector and the statement that it runs as';
+
+-- A row is detected once: its identity is the key, where the detector keeps it.
+CREATE FUNCTION globalmart.detector_keys(description globalmart.detector_description) RETURNS text[]
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE WHEN k.keys <@ description.column_names THEN k.keys ELSE '{}' END
+  FROM globalmart.streams AS s, LATERAL (SELECT array_remove(ARRAY[s.id_column::text, s.line_column::text], NULL)) AS k(keys)
+  WHERE s.relation = description.relation
+$$;
+COMMENT ON FUNCTION globalmart.detector_keys(globalmart.detector_description) IS
+  'The key of a detector''s table: the id of the stream, and what tells its lines apart; none where the query does not give them';
 
 CREATE FUNCTION globalmart.make_detector(name text, query text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -25,20 +36,14 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   description globalmart.detector_description := globalmart.describe_detector(query);
   source globalmart.streams;
-  keys text[];
+  keys text[] := globalmart.detector_keys(description);
 BEGIN
   SELECT s.* INTO source FROM globalmart.streams AS s WHERE s.relation = description.relation;
-  -- A row is detected once: its identity is the key, where the detector keeps it.
-  keys := ARRAY[source.id_column::text];
-  IF source.line_column IS NOT NULL THEN
-    keys := keys || source.line_column::text;
-  END IF;
-  IF NOT keys <@ description.column_names THEN
-    keys := '{}';
-  END IF;
   PERFORM globalmart.create_rollup_table(make_detector.name, description.column_names, description.column_types,
     keys, true, description.not_null_columns);
-  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_detector.name, 'Detector, rows appended as they come: ' || query);
+  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_detector.name, globalmart.table_comment('detector', query));
+  PERFORM globalmart.comment_columns(make_detector.name, description.column_names, '{}',
+    globalmart.column_comments(description.column_names, description.column_expressions, keys));
   EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.created_at IS %L', make_detector.name,
     'When the row was appended (UTC): the clock of the statement that brought the event, one value for all its rows');
   INSERT INTO globalmart.rollup_catalog (name, kind, domain, query)
@@ -72,7 +77,10 @@ BEGIN
     RAISE duplicate_object USING MESSAGE = pg_catalog.format('detector "%s" already exists', create_detector.name),
       HINT = 'Use globalmart.alter_rollup to change it, or if_not_exists => true.';
   END IF;
+  PERFORM globalmart.require_free_name(create_detector.name);
+  PERFORM globalmart.require_query('detector', query);
   description := globalmart.describe_detector(query);
+  PERFORM globalmart.require_columns('detector', description.column_names);
   PERFORM globalmart.change_definitions(globalmart.domain_of_relations(ARRAY[description.relation]),
     pg_catalog.format('SELECT globalmart.make_detector(%L, %L)', create_detector.name, create_detector.query));
 END

@@ -14,6 +14,7 @@ CREATE TYPE globalmart.rollup_description AS (
   aggregate_signatures text[],
   column_names         text[],
   column_types         text[],
+  column_expressions   text[],
   key_columns          text[],
   keys_not_null        boolean,
   clock_columns        text[],
@@ -31,14 +32,15 @@ RETURNS globalmart.rollup_description
 LANGUAGE C STABLE STRICT SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'globalmart_describe_rollup';
 COMMENT ON FUNCTION globalmart.describe_rollup(text, int, text) IS
-  'Compiles a rollup''s query without creating anything; refuses with 0A000 what the engine cannot maintain';
+  'Compiles a rollup''s query without creating anything; refuses with 0A000 what the engine cannot maintain. version_id: of a query that is kept; 0: of a new one, which must be comparable with a batch run, too';
 
 CREATE TYPE globalmart.detector_description AS (
-  relation         oid,
-  column_names     text[],
-  column_types     text[],
-  not_null_columns text[],
-  over_matches     text
+  relation           oid,
+  column_names       text[],
+  column_types       text[],
+  column_expressions text[],
+  not_null_columns   text[],
+  over_matches       text
 );
 COMMENT ON TYPE globalmart.detector_description IS 'What the compiler reads off a detector''s query';
 
@@ -47,6 +49,11 @@ LANGUAGE C STABLE STRICT SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'globalmart_describe_detector';
 COMMENT ON FUNCTION globalmart.describe_detector(text) IS
   'Compiles a detector''s query without creating anything';
+
+CREATE FUNCTION globalmart.bind_parameters(query text, VARIADIC expressions text[]) RETURNS text
+LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'globalmart_bind_parameters';
+COMMENT ON FUNCTION globalmart.bind_parameters(text, text[]) IS
+  'Writes expressions in the place of the parameters $1, $2, ... of SQL; text in literals and names stays';
 
 CREATE FUNCTION globalmart.read_groups(version_id int, ended_after timestamptz, ended_until timestamptz)
 RETURNS SETOF record

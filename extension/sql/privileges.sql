@@ -28,17 +28,19 @@ BEGIN
     EXECUTE pg_catalog.format('ALTER FUNCTION %s OWNER TO globalmart_owner', definer);
   END LOOP;
 
-  -- What a definition means must not hang on the settings of the session that closes a window.
+  -- What a definition means must not hang on the settings of the session that makes it, inserts or closes a window.
   FOR definer IN
     SELECT p.oid FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'globalmart'::regnamespace
       AND p.proname IN ('fold_rows', 'merge_version', 'verify', 'backfill_step', 'describe_rollup', 'describe_detector',
-                        'restated', 'late_sessions_query', 'take_late_sessions', 'replace_windows', 'rebuild_step', 'compare_batch_stream')
+                        'restated', 'late_sessions_query', 'take_late_sessions', 'replace_windows', 'rebuild_step', 'compare_batch_stream', 'record_definition', 'create_live_view')
   LOOP
     EXECUTE pg_catalog.format('ALTER FUNCTION %s SET timezone = ''UTC''', definer);
     EXECUTE pg_catalog.format('ALTER FUNCTION %s SET datestyle = ''ISO, YMD''', definer);
     EXECUTE pg_catalog.format('ALTER FUNCTION %s SET intervalstyle = ''postgres''', definer);
     EXECUTE pg_catalog.format('ALTER FUNCTION %s SET extra_float_digits = 1', definer);
+    EXECUTE pg_catalog.format('ALTER FUNCTION %s SET standard_conforming_strings = on', definer);
+    EXECUTE pg_catalog.format('ALTER FUNCTION %s SET transform_null_equals = off', definer);
   END LOOP;
 END
 $definers$;

@@ -67,7 +67,7 @@ BEGIN
   END LOOP;
   IF last_end IS NOT NULL THEN
     FOR source IN SELECT s.relation::text AS relation, s.time_column FROM globalmart.streams AS s
-                  WHERE s.relation IN (SELECT unnest((globalmart.describe_rollup(v.query)).relations)
+                  WHERE s.relation IN (SELECT unnest((globalmart.describe_rollup(v.query, v.version_id)).relations)
                                        FROM globalmart.rollup_versions AS v WHERE v.rollup = rebuild_begin.name) LOOP
       EXECUTE format('SELECT min(t.%I) FROM %s AS t', source.time_column, source.relation) INTO oldest;
       first_time := least(first_time, oldest);

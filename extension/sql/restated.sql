@@ -11,7 +11,7 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
          c.window_kind, c.width, c.ended_after, c.ended_until, c.begun_from, c.begun_until
   FROM globalmart.comparison_parts(restated_parts.rollup) AS c
   JOIN globalmart.rollup_versions AS v ON v.rollup = restated_parts.rollup AND v.version_id = c.version_id,
-    LATERAL globalmart.describe_rollup(v.query) AS d
+    LATERAL globalmart.describe_rollup(v.query, v.version_id) AS d
 $$;
 COMMENT ON FUNCTION globalmart.restated_parts(text) IS
   'Closed and filled windows of a rollup as comparison_parts gives them, with the queries that count late events too';

@@ -73,7 +73,8 @@ COMMENT ON COLUMN globalmart.raw_reader_progress.loaded_at IS 'When it got there
 
 CREATE FUNCTION globalmart.version_reads(query text, stream text) RETURNS boolean
 LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT globalmart.stream_relation($2)::oid = ANY ((globalmart.describe_rollup($1)).relations)
+  -- Some version: a query that is kept is not asked what a new one is.
+  SELECT globalmart.stream_relation($2)::oid = ANY ((globalmart.describe_rollup($1, 1)).relations)
 $$;
 COMMENT ON FUNCTION globalmart.version_reads(text, text) IS 'Whether the query of a rollup (not of a detector) reads a stream';
 
@@ -294,8 +295,9 @@ DECLARE
   deleted int;
 BEGIN
   PERFORM globalmart.require_rollup(rollup);
+  -- None where the table was dropped or renamed by hand.
   SELECT a.attname INTO time_column FROM pg_attribute AS a
-  WHERE a.attrelid = format('globalmart.%I', rollup)::regclass AND a.attname IN ('window_end', 'event_time') AND NOT a.attisdropped
+  WHERE a.attrelid = to_regclass(format('globalmart.%I', rollup)) AND a.attname IN ('window_end', 'event_time') AND NOT a.attisdropped
   ORDER BY a.attname DESC LIMIT 1;
   IF older_than IS NULL OR time_column IS NULL THEN
     RETURN 0;

@@ -13,6 +13,65 @@ END
 $$;
 COMMENT ON FUNCTION globalmart.require_name(text) IS 'Raises unless a name can be that of a rollup';
 
+-- A name has a table, its row type, a view and a function made of it.
+CREATE FUNCTION globalmart.require_free_name(name text) RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF EXISTS (SELECT FROM pg_class AS c WHERE c.relnamespace = 'globalmart'::regnamespace AND c.relname IN (name, name || '_live'))
+     OR EXISTS (SELECT FROM pg_type AS t WHERE t.typnamespace = 'globalmart'::regnamespace AND t.typname IN (name, name || '_live'))
+     OR to_regprocedure(format('globalmart.%I()', name || '_definition')) IS NOT NULL THEN
+    RAISE duplicate_object USING
+      MESSAGE = format('"%s" cannot name a rollup or detector: schema globalmart has something else of that name', name),
+      HINT = format('Choose another name: the engine makes %s, %s_live and the function %s_definition.', name, name, name);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_free_name(text) IS 'Raises SQLSTATE 42710 when something else has a name that a rollup or detector needs';
+
+CREATE FUNCTION globalmart.require_query(kind text, query text) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+  IF query IS NULL THEN
+    RAISE invalid_parameter_value USING MESSAGE = format('the query of a %s must not be NULL', kind),
+      HINT = CASE kind WHEN 'rollup' THEN 'Give SELECT ... FROM stream, globalmart.tumble(event_time, width) ... GROUP BY window_start, window_end, keys.'
+                       ELSE 'Give SELECT columns FROM a stream WHERE a condition on the row.' END;
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_query(text, text) IS 'Raises unless there is a query';
+
+-- Columns that the table can have, besides those of the engine.
+CREATE FUNCTION globalmart.require_columns(kind text, column_names text[]) RETURNS void
+LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  cannot text := CASE kind WHEN 'rollup' THEN 'a rollup cannot maintain' ELSE 'a detector cannot have' END;
+  twice text := (SELECT c FROM unnest(column_names) AS c GROUP BY c HAVING count(*) > 1 ORDER BY c LIMIT 1);
+BEGIN
+  IF kind = 'rollup' AND column_names && ARRAY['created_at', 'state'] THEN
+    RAISE feature_not_supported USING
+      MESSAGE = cannot || ' a column called created_at or state',
+      DETAIL = 'Part of the query: SELECT',
+      HINT = 'Choose another name: the engine appends created_at to the table, and state to its _live view.';
+  ELSIF 'created_at' = ANY (column_names) THEN
+    RAISE feature_not_supported USING
+      MESSAGE = cannot || ' a column called created_at',
+      DETAIL = 'Part of the query: SELECT',
+      HINT = 'Choose another name: the engine appends created_at to the table.';
+  ELSIF twice IS NOT NULL THEN
+    RAISE feature_not_supported USING
+      MESSAGE = format('%s two columns called %s', cannot, twice),
+      DETAIL = 'Part of the query: SELECT',
+      HINT = 'Give each a name of its own with AS.';
+  ELSIF cardinality(column_names) = 0 THEN
+    RAISE feature_not_supported USING
+      MESSAGE = cannot || ' no columns',
+      DETAIL = 'Part of the query: SELECT',
+      HINT = 'Select the columns of the stream that the table is to have.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_columns(text, text[]) IS 'Raises SQLSTATE 0A000 unless a table can have these columns besides those of the engine';
+
 CREATE FUNCTION globalmart.require_settings(lateness interval, idle_timeout interval, watermark_policy text) RETURNS void
 LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
@@ -82,13 +141,14 @@ BEGIN
   END IF;
   PERFORM globalmart.create_rollup_table(make_rollup.name, description.column_names, description.column_types,
     description.key_columns, description.keys_not_null, ARRAY['window_start', 'window_end']);
-  EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.window_start IS %L', make_rollup.name, 'Start of the window (UTC), inclusive');
-  EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.window_end IS %L', make_rollup.name, 'End of the window (UTC), exclusive');
-  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_rollup.name, 'Rollup, rows appended as windows close: ' || query);
+  EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', make_rollup.name, globalmart.table_comment('rollup', query));
+  PERFORM globalmart.comment_columns(make_rollup.name, description.column_names, '{}',
+    globalmart.column_comments(description.column_names, description.column_expressions, description.key_columns));
   INSERT INTO globalmart.rollup_catalog (name, kind, domain, query, lateness, idle_timeout, watermark_policy)
   VALUES (make_rollup.name, 'rollup', domain, make_rollup.query, make_rollup.lateness,
           make_rollup.idle_timeout, make_rollup.watermark_policy);
   PERFORM globalmart.add_version(make_rollup.name, domain, query, live_from);
+  PERFORM globalmart.record_definition(make_rollup.name);
   PERFORM globalmart.create_live_view(make_rollup.name);
   PERFORM globalmart.definitions_changed(domain);
 END
@@ -117,14 +177,15 @@ BEGIN
       MESSAGE = pg_catalog.format('rollup "%s" already exists', create_rollup.name),
       HINT = 'Use globalmart.alter_rollup to change it, or if_not_exists => true.';
   END IF;
-  PERFORM globalmart.require_settings(lateness, idle_timeout, watermark_policy);
-  description := globalmart.describe_rollup(query);
-  IF description.column_names && ARRAY['created_at', 'state'] THEN
-    RAISE feature_not_supported USING
-      MESSAGE = 'a rollup cannot maintain a column called created_at or state',
-      DETAIL = 'Part of the query: SELECT',
-      HINT = 'Choose another name: the engine appends created_at to the table, and state to its _live view.';
+  PERFORM globalmart.require_free_name(create_rollup.name);
+  IF lateness IS NULL OR idle_timeout IS NULL OR watermark_policy IS NULL THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'lateness, idle_timeout and watermark_policy must not be NULL',
+      HINT = 'Leave out what is to have its default.';
   END IF;
+  PERFORM globalmart.require_settings(lateness, idle_timeout, watermark_policy);
+  PERFORM globalmart.require_query('rollup', query);
+  description := globalmart.describe_rollup(query);
+  PERFORM globalmart.require_columns('rollup', description.column_names);
   domain := globalmart.domain_of_relations(description.relations);
   PERFORM globalmart.change_definitions(domain, pg_catalog.format('SELECT globalmart.make_rollup(%L, %L, %L, %L, %L)',
     create_rollup.name, create_rollup.query, create_rollup.lateness, create_rollup.idle_timeout, create_rollup.watermark_policy));
@@ -161,6 +222,7 @@ BEGIN
         HINT = 'Make another detector for that stream.';
     END IF;
     PERFORM globalmart.set_detector_query(change_rollup.name, change_rollup.query);
+    PERFORM globalmart.renew_comments(change_rollup.name, 'detector', rollup.query, change_rollup.query);
     UPDATE globalmart.rollup_catalog AS c SET query = change_rollup.query WHERE c.name = change_rollup.name;
   ELSIF change_rollup.query IS NOT NULL THEN
     description := globalmart.describe_rollup(change_rollup.query);
@@ -172,6 +234,9 @@ BEGIN
     IF rollup.state = 'failed' AND globalmart.mend_versions(change_rollup.name, change_rollup.query) THEN
       RAISE NOTICE 'the windows of rollup "%" that wait will be closed by the new query', change_rollup.name
         USING HINT = pg_catalog.format('SELECT globalmart.resume_rollup(%L) lets it go on.', change_rollup.name);
+      PERFORM globalmart.record_definition(change_rollup.name);
+      -- It may have been given to older versions only; the query in force then stays.
+      PERFORM globalmart.renew_comments(change_rollup.name, 'rollup', rollup.query, (globalmart.require_rollup(change_rollup.name)).query);
       PERFORM globalmart.create_live_view(change_rollup.name);
       PERFORM globalmart.definitions_changed(rollup.domain);
       RETURN;
@@ -193,6 +258,15 @@ BEGIN
     END IF;
     PERFORM globalmart.add_version(change_rollup.name, rollup.domain, change_rollup.query, boundary);
     UPDATE globalmart.rollup_catalog AS c SET query = change_rollup.query WHERE c.name = change_rollup.name;
+    PERFORM globalmart.record_definition(change_rollup.name);
+    PERFORM globalmart.renew_comments(change_rollup.name, 'rollup', rollup.query, change_rollup.query);
+    PERFORM globalmart.create_live_view(change_rollup.name);
+  END IF;
+  -- What a DROP ... CASCADE took along comes back when what it needs is there again.
+  IF pg_catalog.to_regprocedure(pg_catalog.format('globalmart.%I()', change_rollup.name || '_definition')) IS NULL THEN
+    PERFORM globalmart.record_definition(change_rollup.name);
+  END IF;
+  IF rollup.kind = 'rollup' AND pg_catalog.to_regclass(pg_catalog.format('globalmart.%I', change_rollup.name || '_live')) IS NULL THEN
     PERFORM globalmart.create_live_view(change_rollup.name);
   END IF;
   PERFORM globalmart.definitions_changed(rollup.domain);
@@ -226,10 +300,12 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   rollup globalmart.rollup_catalog := globalmart.require_rollup(remove_rollup.name);
 BEGIN
+  PERFORM globalmart.forget_definition(remove_rollup.name);
+  -- Somebody may have dropped or renamed them.
   IF rollup.kind = 'rollup' THEN
-    EXECUTE pg_catalog.format('DROP VIEW globalmart.%I', remove_rollup.name || '_live');
+    EXECUTE pg_catalog.format('DROP VIEW IF EXISTS globalmart.%I', remove_rollup.name || '_live');
   END IF;
-  EXECUTE pg_catalog.format('DROP TABLE globalmart.%I', remove_rollup.name);
+  EXECUTE pg_catalog.format('DROP TABLE IF EXISTS globalmart.%I', remove_rollup.name);
   DELETE FROM globalmart.streams AS s WHERE s.stream = remove_rollup.name AND rollup.kind = 'detector';
   PERFORM globalmart.delete_versions(remove_rollup.name);
   DELETE FROM globalmart.backfills AS b WHERE b.rollup = remove_rollup.name;
@@ -262,8 +338,8 @@ BEGIN
   rollup := globalmart.require_rollup(drop_rollup.name);
   IF rollup.kind = 'detector' AND EXISTS (
        SELECT FROM globalmart.rollup_versions AS v
-       WHERE v.plan_id IS NOT NULL
-         AND pg_catalog.format('globalmart.%I', drop_rollup.name)::regclass::oid = ANY ((globalmart.describe_rollup(v.query)).relations)) THEN
+       WHERE v.plan_id IS NOT NULL AND v.domain = rollup.domain
+         AND pg_catalog.to_regclass(pg_catalog.format('globalmart.%I', drop_rollup.name))::oid = ANY ((globalmart.describe_rollup(v.query, v.version_id)).relations)) THEN
     RAISE dependent_objects_still_exist USING
       MESSAGE = pg_catalog.format('rollups read the table of detector "%s"', drop_rollup.name),
       HINT = 'Drop these rollups first.';

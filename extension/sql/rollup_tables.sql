@@ -50,40 +50,122 @@ $$;
 COMMENT ON FUNCTION globalmart.copy_column_comments(regclass, regclass) IS
   'Gives the columns of a view the comments of the columns of the same names in its table';
 
+-- Comments as the engine writes them: of the table its query, of a column what it is made of. A change of the query
+-- brings new ones. Those that somebody else wrote stay, and the table's then says that the query has changed since.
+CREATE FUNCTION globalmart.table_comment(kind text, query text) RETURNS text
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT CASE kind WHEN 'detector' THEN 'Detector, rows appended as they come: ' ELSE 'Rollup, rows appended as windows close: ' END || query
+$$;
+COMMENT ON FUNCTION globalmart.table_comment(text, text) IS 'What a rollup''s or detector''s table is commented with when it is made';
+
+CREATE FUNCTION globalmart.column_comments(column_names text[], expressions text[], key_columns text[]) RETURNS text[]
+LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT array_agg(CASE c WHEN 'window_start' THEN 'Start of the window (UTC), inclusive'
+                          WHEN 'window_end' THEN 'End of the window (UTC), exclusive'
+                          ELSE CASE WHEN c = ANY (key_columns) THEN 'Key: ' ELSE 'Value: ' END || regexp_replace(e, E'\\n\\s*', ' ', 'g') END ORDER BY n)
+  FROM ROWS FROM (unnest(column_names), unnest(expressions)) WITH ORDINALITY AS u(c, e, n)
+$$;
+COMMENT ON FUNCTION globalmart.column_comments(text[], text[], text[]) IS
+  'What the columns of a rollup''s or detector''s table are commented with when it is made: the expressions that they are';
+
+-- Only where there is still the comment of before.
+CREATE FUNCTION globalmart.comment_columns(name text, column_names text[], before text[], comments text[]) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  relation regclass := format('globalmart.%I', name)::regclass;
+BEGIN
+  FOR number IN 1 .. cardinality(column_names) LOOP
+    IF (SELECT col_description(a.attrelid, a.attnum) IS NOT DISTINCT FROM before[number]
+        FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attname = column_names[number]) THEN
+      EXECUTE format('COMMENT ON COLUMN %s.%I IS %L', relation, column_names[number], comments[number]);
+    END IF;
+  END LOOP;
+END
+$$;
+COMMENT ON FUNCTION globalmart.comment_columns(text, text[], text[], text[]) IS
+  'Comments columns of a rollup''s or detector''s table that have the comment of before still';
+
+CREATE FUNCTION globalmart.comments_of_query(kind text, query text) RETURNS text[]
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  rollup globalmart.rollup_description;
+  detector globalmart.detector_description;
+BEGIN
+  IF kind = 'rollup' THEN
+    rollup := globalmart.describe_rollup(query, 1);
+    RETURN globalmart.column_comments(rollup.column_names, rollup.column_expressions, rollup.key_columns);
+  END IF;
+  detector := globalmart.describe_detector(query);
+  RETURN globalmart.column_comments(detector.column_names, detector.column_expressions, globalmart.detector_keys(detector));
+END
+$$;
+COMMENT ON FUNCTION globalmart.comments_of_query(text, text) IS 'What the engine comments the columns of such a query with';
+
+CREATE FUNCTION globalmart.renew_comments(name text, kind text, old_query text, new_query text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  relation regclass := format('globalmart.%I', name)::regclass;
+  changed text := '; the query has changed since, see globalmart.rollups';
+  told text := obj_description(relation, 'pg_class');
+  before text[];
+BEGIN
+  IF told = globalmart.table_comment(kind, old_query) THEN
+    told := globalmart.table_comment(kind, new_query);
+  ELSIF new_query <> old_query AND right(told, length(changed)) <> changed THEN
+    told := told || changed;
+  END IF;
+  EXECUTE format('COMMENT ON TABLE %s IS %L', relation, told);
+  BEGIN
+    before := globalmart.comments_of_query(kind, old_query);
+  EXCEPTION WHEN OTHERS THEN
+    -- What the old query reads may be gone: that is perhaps why there is a new one.
+    RETURN;
+  END;
+  PERFORM globalmart.comment_columns(name,
+    (SELECT v.columns FROM globalmart.rollup_versions AS v WHERE v.rollup = renew_comments.name ORDER BY v.version_id DESC LIMIT 1),
+    before, globalmart.comments_of_query(kind, new_query));
+END
+$$;
+COMMENT ON FUNCTION globalmart.renew_comments(text, text, text, text) IS
+  'Brings the comments of a rollup''s or detector''s table up to date with its new query, as far as the engine wrote them';
+
 -- A query that looks across the groups of a window is run for one window at a time.
 CREATE FUNCTION globalmart.each_window_query(window_query text, query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
   SELECT format('SELECT each_row.* FROM (%s) AS each_window CROSS JOIN LATERAL (%s) AS each_row', window_query,
-    regexp_replace(regexp_replace(query,
-      '\$1(?!\d)', '(each_window.window_end - interval ''1 microsecond'')', 'g'),
-      '\$2(?!\d)', 'each_window.window_end', 'g'))
+    globalmart.bind_parameters(query, '(each_window.window_end - interval ''1 microsecond'')', 'each_window.window_end'))
 $$;
 COMMENT ON FUNCTION globalmart.each_window_query(text, text) IS
   'SQL that runs a query with parameters $1 < window_end <= $2 for each window_end that another query gives';
 
 CREATE FUNCTION globalmart.open_window_query(window_query text) RETURNS text
 LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-  SELECT 'SELECT DISTINCT w.window_end FROM (' || regexp_replace(window_query, '\$[12](?!\d)', 'NULL::timestamptz', 'g') || ') AS w'
+  SELECT format('SELECT DISTINCT w.window_end FROM (%s) AS w',
+    globalmart.bind_parameters(window_query, 'NULL::timestamptz', 'NULL::timestamptz'))
 $$;
 COMMENT ON FUNCTION globalmart.open_window_query(text) IS 'The ends of the windows that a rollup has open';
 
 CREATE FUNCTION globalmart.create_live_view(name text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
+  shown text[];
   columns text;
   selected text;
   open_parts text;
 BEGIN
+  -- The columns that queries give, and created_at. What the owner added is in the table only.
+  SELECT v.columns || '{created_at}' INTO shown
+  FROM globalmart.rollup_versions AS v WHERE v.rollup = name ORDER BY v.version_id DESC LIMIT 1;
   SELECT pg_catalog.string_agg(pg_catalog.format('%I', a.attname), ', ' ORDER BY a.attnum)
     INTO columns
   FROM pg_catalog.pg_attribute AS a
-  WHERE a.attrelid = pg_catalog.format('globalmart.%I', name)::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+  WHERE a.attrelid = pg_catalog.format('globalmart.%I', name)::regclass AND a.attname = ANY (shown);
   SELECT pg_catalog.string_agg(
            pg_catalog.format('%s::%s', CASE a.attname WHEN 'created_at' THEN 'NULL' ELSE 'q.' || pg_catalog.quote_ident(a.attname) END,
                              pg_catalog.format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
     INTO selected
   FROM pg_catalog.pg_attribute AS a
-  WHERE a.attrelid = pg_catalog.format('globalmart.%I', name)::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+  WHERE a.attrelid = pg_catalog.format('globalmart.%I', name)::regclass AND a.attname = ANY (shown);
   SELECT pg_catalog.string_agg(
            pg_catalog.format(' UNION ALL SELECT %s, ''open''::text FROM (%s) AS q', selected,
                              CASE WHEN v.per_window

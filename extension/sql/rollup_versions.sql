@@ -128,6 +128,54 @@ LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION globalmart.delete_versions(text) IS 'Forgets the definitions of a rollup or detector, and how far they were closed';
 
+-- Queries are kept as text, in which PostgreSQL sees nothing. A function that has them as its body is what it knows
+-- the dependencies by: a DROP of what a definition reads is refused, and a dump restores things in their order. Nobody
+-- may call it. The queries of plans count, too: what was made for one rollup is folded for others.
+CREATE FUNCTION globalmart.forget_definition(name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  recorded text := format('globalmart.%I()', name || '_definition');
+BEGIN
+  -- By force (CASCADE) it may have gone before.
+  IF to_regprocedure(recorded) IS NOT NULL THEN
+    EXECUTE format('DROP FUNCTION %s', recorded);
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.forget_definition(text) IS 'Drops the function NAME_definition() of a rollup or detector';
+
+CREATE FUNCTION globalmart.record_definition(name text) RETURNS void
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  recorded text := format('globalmart.%I()', name || '_definition');
+  queries text;
+BEGIN
+  -- Lines of their own: a query may end in a comment.
+  SELECT string_agg(q.query || E'\n;\n', '' ORDER BY q.number, q.query) INTO queries
+  FROM (SELECT u.query, min(v.version_id) AS number
+        FROM globalmart.rollup_versions AS v LEFT JOIN globalmart.partial_plans AS p USING (plan_id),
+          LATERAL (VALUES (v.query), (p.base_query)) AS u(query)
+        WHERE v.rollup = record_definition.name AND u.query IS NOT NULL
+        GROUP BY u.query) AS q;
+  -- What is found goes into the detector's table, in the transaction that brings the event.
+  queries := queries || coalesce((
+    SELECT format(E'SELECT %s FROM globalmart.%I;\n', string_agg(quote_ident(c), ', ' ORDER BY n), v.rollup)
+    FROM globalmart.rollup_versions AS v, unnest(v.columns || '{created_at}') WITH ORDINALITY AS u(c, n)
+    WHERE v.rollup = record_definition.name AND v.plan_id IS NULL
+    GROUP BY v.rollup), '');
+  PERFORM globalmart.forget_definition(name);
+  -- Names mean what they mean to the compiler, until the function ends.
+  PERFORM set_config('search_path', 'pg_catalog, globalmart, pg_temp', true);
+  EXECUTE format('CREATE FUNCTION %s RETURNS void LANGUAGE sql SET search_path = pg_catalog, pg_temp BEGIN ATOMIC %s END',
+                 recorded, queries);
+  EXECUTE format('ALTER FUNCTION %s OWNER TO globalmart_owner', recorded);
+  EXECUTE format('REVOKE ALL ON FUNCTION %s FROM PUBLIC, globalmart_owner', recorded);
+  EXECUTE format('COMMENT ON FUNCTION %s IS %L', recorded, 'The queries that ' || name || ' stands on, for PostgreSQL to know what they read. Not to be called');
+END
+$$;
+COMMENT ON FUNCTION globalmart.record_definition(text) IS
+  'Makes or renews the function NAME_definition() of a rollup or detector, on which PostgreSQL''s dependencies hang';
+
 -- A new query must fit the table: writers would run into it otherwise, or closes.
 CREATE FUNCTION globalmart.require_same_columns(name text, column_names text[], column_types text[]) RETURNS void
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$

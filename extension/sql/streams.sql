@@ -237,6 +237,56 @@ $$;
 COMMENT ON FUNCTION globalmart.make_stream(text, regclass, text, text, name, name, name) IS
   'What create_stream does once no fold is under way';
 
+-- There is no way back from a stream: what it cannot be kept as is refused before anything is made.
+CREATE FUNCTION globalmart.require_new_stream(
+  name text, relation regclass, domain text, topic text, time_column name, id_column name, line_column name)
+RETURNS void
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  stored pg_class;
+  other globalmart.streams;
+BEGIN
+  IF name IS NULL OR relation IS NULL OR domain IS NULL THEN
+    RAISE invalid_parameter_value USING MESSAGE = 'name, relation and domain of a stream must not be NULL';
+  END IF;
+  IF name !~ '^[a-z][a-z0-9_]{0,49}$' THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = format('"%s" cannot name a stream', name),
+      HINT = 'Use up to 50 lower-case letters, digits and underscores; partitions are named after it.';
+  END IF;
+  SELECT c.* INTO stored FROM pg_class AS c WHERE c.oid = relation;
+  IF stored.relkind NOT IN ('r', 'p') OR stored.relpersistence <> 'p' THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = format('%s cannot be a stream: it is %s', relation,
+                       CASE WHEN stored.relkind NOT IN ('r', 'p') THEN 'no table'
+                            WHEN stored.relpersistence = 't' THEN 'a temporary table' ELSE 'an unlogged table' END),
+      HINT = 'Rollups outlive a session and a crash, and so must the rows that they are compared with: use an ordinary table.';
+  END IF;
+  SELECT s.* INTO other FROM globalmart.streams AS s
+  WHERE s.stream <> name
+    AND (s.relation IN (require_new_stream.relation, pg_partition_root(require_new_stream.relation))
+         OR s.relation IN (SELECT t.relid FROM pg_partition_tree(require_new_stream.relation) AS t));
+  IF FOUND THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = format('%s cannot be a stream: rows of it are folded as stream "%s"', relation, other.stream),
+      HINT = 'Make rollups over that one.';
+  END IF;
+  SELECT s.* INTO other FROM globalmart.streams AS s WHERE s.stream = name;
+  -- A table that was dropped may be made anew.
+  IF FOUND AND ((other.domain, other.time_column, other.id_column) <> (domain, time_column, id_column)
+                OR (other.topic, other.line_column) IS DISTINCT FROM (topic, line_column)
+                OR (other.relation <> relation AND EXISTS (SELECT FROM pg_class AS c WHERE c.oid = other.relation))) THEN
+    RAISE invalid_parameter_value USING
+      MESSAGE = format('there is a stream "%s" of another table, domain, topic or columns', name),
+      DETAIL = format('Table %s, domain %s, topic %s, columns %s.', other.relation, other.domain, coalesce(other.topic, 'none'),
+                      concat_ws(', ', other.time_column, other.id_column, other.line_column)),
+      HINT = 'A stream stays as it was made; choose another name, and another table.';
+  END IF;
+END
+$$;
+COMMENT ON FUNCTION globalmart.require_new_stream(text, regclass, text, text, name, name, name) IS
+  'Raises SQLSTATE 22023 unless a table can be made this stream, or is it already';
+
 CREATE FUNCTION globalmart.create_stream(
   name text, relation regclass, domain text, topic text, time_column name, id_column name,
   line_column name DEFAULT NULL)
@@ -247,6 +297,7 @@ DECLARE
   has_offsets boolean := globalmart.has_message_columns(create_stream.relation);
 BEGIN
   PERFORM globalmart.require_owner();
+  PERFORM globalmart.require_new_stream(name, relation, domain, topic, time_column, id_column, line_column);
   -- Rows are folded with the rights of globalmart_owner: what it may not see, every insert would fail at.
   IF NOT (SELECT pg_catalog.has_schema_privilege('globalmart_owner', c.relnamespace, 'USAGE')
           FROM pg_catalog.pg_class AS c WHERE c.oid = create_stream.relation) THEN

@@ -130,4 +130,34 @@ Micros max_future(const char* stream) {
   return most;
 }
 
+const char* domain_of(const char* stream, Oid relation) {
+  // Stream names are few and keep their domain: asked once a backend, unless the extension was made
+  // anew (the table then has another oid).
+  struct Known {
+    const char* stream;
+    Oid relation;
+    const char* domain;
+  };
+  static List* known = NIL;
+  ListCell* each;
+  foreach (each, known) {
+    auto* entry = static_cast<Known*>(lfirst(each));
+    if (entry->relation == relation && strcmp(entry->stream, stream) == 0) return entry->domain;
+  }
+  // A transaction with an old snapshot may write to a stream, or into a detector, made since.
+  PushActiveSnapshot(GetLatestSnapshot());
+  const Stream* found = find_stream(relation);
+  PopActiveSnapshot();
+  if (found == nullptr)
+    ereport(ERROR, errcode(ERRCODE_UNDEFINED_OBJECT),
+            errmsg("table \"%s\" is not part of stream \"%s\"", get_rel_name(relation), stream),
+            errhint("Register it with globalmart.create_stream."));
+  MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
+  auto* entry = static_cast<Known*>(palloc(sizeof(Known)));
+  *entry = {pstrdup(stream), relation, pstrdup(found->domain)};
+  known = lappend(known, entry);
+  MemoryContextSwitchTo(caller);
+  return entry->domain;
+}
+
 }  // namespace globalmart::store

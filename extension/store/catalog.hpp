@@ -28,15 +28,21 @@ Stream* find_stream(Oid relation);
 // kPlusInfinity: as far as they like.
 Micros max_future(const char* stream);
 
-Oid schema_oid();
 // Whether the table is a stream itself, and not a part of one.
 bool is_stream(Oid relation);
+
+// The domain of a stream; `relation` is its table or a partition of it. Looked up once a backend:
+// every fold asks. Errors when the table is none of the stream's.
+const char* domain_of(const char* stream, Oid relation);
+
+// The schema globalmart. Errors when there is none.
+Oid schema_oid();
 
 // A table of ours by name. Errors when it is not there.
 Oid table_oid(const char* name);
 // Partial log of a domain: generation 0 or 1.
 Oid partial_log_oid(const char* domain, int generation);
-// A function of schema globalmart by name and number of arguments.
+// Whether a function is one of schema globalmart of this name, whatever its arguments.
 bool is_our_function(Oid function, const char* name);
 
 // Numbers of a version's keys or states in its plan: exactly `count` of them, each below `limit`. A

@@ -10,6 +10,7 @@ namespace globalmart::store {
 // The part of the tag that tells domains apart: pg_locks shows it as objid.
 uint32_t fold_lock_number(const char* domain);
 
+// The tag itself, for PostgreSQL's lock manager: an object lock on the table of domains.
 LOCKTAG fold_tag(const char* domain);
 
 // Shared, to the end of the transaction; never waits behind a closer. True when an earlier fold of

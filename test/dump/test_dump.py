@@ -112,6 +112,9 @@ def refusals(database):
         "SELECT globalmart.drop_detector('high_value_anomalies')": "2BP01",
         "SELECT globalmart.drop_rollup('sales_by_country')": "2BP01",  # app.norway reads its view
         "SELECT globalmart.create_rollup('sales_by_country', 'SELECT 1')": "42710",
+        "DROP FUNCTION app.is_big(numeric)": "2BP01",  # big_returns calls it
+        "DROP FUNCTION app.kind_of(text)": "2BP01",  # returns_by_kind does
+        "ALTER TABLE app.returns DROP COLUMN reason": "2BP01",
         "DROP TABLE globalmart.domains": "2BP01",  # a member of the extension
     }.items():
         with contextlib.closing(database.connect()) as connection, pytest.raises(psycopg2.Error) as refused:

@@ -27,6 +27,10 @@ OWN_ROLLUPS = {
         FROM globalmart.big_returns, globalmart.tumble(event_time, interval '10 minutes')
         WHERE reason IS NOT NULL
         GROUP BY window_start, window_end, reason""",
+    "returns_by_kind": """
+        SELECT window_start, window_end, app.kind_of(reason) AS kind, count(*) AS returns
+        FROM app.returns, globalmart.tumble(event_time, interval '10 minutes')
+        GROUP BY window_start, window_end, app.kind_of(reason)""",
     "best_countries": """
         SELECT window_start, window_end, country, revenue,
                rank() OVER (PARTITION BY window_start ORDER BY revenue DESC, country) AS place
@@ -36,7 +40,7 @@ OWN_ROLLUPS = {
 }
 BIG_RETURNS = """
     SELECT event_time, return_id, user_id, amount, reason, globalmart.processing_time() AS found_at
-    FROM app.returns WHERE amount > 400"""
+    FROM app.returns WHERE app.is_big(amount)"""
 
 
 def set_clock(database):
@@ -98,6 +102,8 @@ def make_own_stream(database):
              kafka_partition int NOT NULL DEFAULT -1,
              kafka_offset bigint NOT NULL DEFAULT nextval('globalmart.sql_row_offset'))""",
         "COMMENT ON TABLE app.returns IS 'What came back'",
+        "CREATE FUNCTION app.is_big(numeric) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN $1 > 400",
+        "CREATE FUNCTION app.kind_of(text) RETURNS text LANGUAGE sql IMMUTABLE RETURN split_part($1, ' ', 1)",
         "SELECT globalmart.create_stream('returns', 'app.returns', 'returns', 'returns-topic',"
         " 'event_time', 'return_id')",
         f"SELECT globalmart.create_detector('big_returns', $q${BIG_RETURNS}$q$)",

@@ -17,7 +17,7 @@ BEGIN
     EXECUTE format('GRANT SELECT ON %s TO globalmart_reader', made.name);
   END LOOP;
   FOR made IN
-    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless, p.prokind = 'f' AND p.proconfig IS NOT NULL AS pinned
+    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless, p.prosecdef AND p.prokind = 'f' AS pinned
     FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'globalmart'::regnamespace
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d

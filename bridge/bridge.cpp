@@ -74,16 +74,17 @@ void show_progress(Shared& shared) {
         lag += status.end_offset - *status.next_offset;
       }
     }
-    std::fprintf(stderr,
-                 "\r%12llu messages %9.0f/s  lag %9lld  duplicates %llu  dead letters %llu  "
-                 "closed rows %llu \x1b[K",
-                 static_cast<unsigned long long>(messages), rate, static_cast<long long>(lag),
-                 static_cast<unsigned long long>(shared.metrics.duplicates()),
-                 static_cast<unsigned long long>(shared.metrics.dead_letters()),
-                 static_cast<unsigned long long>(shared.metrics.rows_closed()));
-    std::fflush(stderr);
+    char line[200];
+    std::snprintf(line, sizeof line,
+                  "%12llu messages %9.0f/s  lag %9lld  duplicates %llu  dead letters %llu  "
+                  "closed rows %llu ",
+                  static_cast<unsigned long long>(messages), rate, static_cast<long long>(lag),
+                  static_cast<unsigned long long>(shared.metrics.duplicates()),
+                  static_cast<unsigned long long>(shared.metrics.dead_letters()),
+                  static_cast<unsigned long long>(shared.metrics.rows_closed()));
+    show_progress_line(line);
   }
-  std::fputc('\n', stderr);
+  end_progress_line();
 }
 
 // The database must answer once before the first message: the lists are there. Retries until the

@@ -46,6 +46,11 @@ inline void log_warn(std::string_view message, const LogFields& fields = {}) {
 inline void log_error(std::string_view message, const LogFields& fields = {}) {
   log_line(LogLevel::kError, message, fields);
 }
+// A line on the terminal that is written again and again in its place. A line of the log takes the
+// place, and what is shown next stands below it. After set_up_log.
+void show_progress_line(std::string_view text);
+// The line stays as it was shown last.
+void end_progress_line();
 // The members of a line of JSON behind ts and level; for tests.
 std::string json_members(std::string_view message, const LogFields& fields);
 

@@ -13,11 +13,14 @@ class CsvReader {
  public:
   explicit CsvReader(std::string_view text) : rest_(text) {}
 
-  /// Reads the next record into `fields`; false at the end. A quote that is never closed takes
-  /// the rest of the text.
+  /// Reads the next record into `fields`; false at the end. Where a quote is not closed before the
+  /// end of the text or of the longest record, or something follows where it is closed, the record
+  /// ends with its first line: the lines behind it are not swallowed.
   bool next(std::vector<std::string>& fields);
 
  private:
+  bool read(std::vector<std::string>& fields, bool one_line);
+
   std::string_view rest_;
 };
 

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <set>
 #include <stdexcept>
 
 #include "generator/recording.hpp"
@@ -62,6 +63,10 @@ class File {
 class FileTransport final : public Transport {
  public:
   FileTransport(const Destination& destination, const std::vector<Topic>& used) {
+    std::set<std::string> names;
+    for (Topic topic : used)
+      if (const std::string& name = destination.topics[index_of(topic)]; !names.insert(name).second)
+        throw std::runtime_error("two topics have the name " + name + ", which is one file");
     std::error_code error;
     std::filesystem::create_directories(destination.directory, error);
     if (error)

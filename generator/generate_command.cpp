@@ -98,6 +98,14 @@ int generate(GenerateOptions options, StopSignal& stop) {
   return run.finish();
 }
 
+/// Of options without a sign: the parser takes -5 for 2^64 - 5.
+CLI::Validator not_negative() {
+  return {[](const std::string& text) -> std::string {
+            return text.starts_with('-') ? text + " is negative" : "";
+          },
+          ""};
+}
+
 void add_weights(CLI::App& app, const std::string& name, std::vector<double>& weights,
                  const std::string& help) {
   app.add_option(name, weights, help)
@@ -132,7 +140,9 @@ Action add_generate_command(CLI::App& app) {
                      "Inventory events, the catalogue and repetitions come on top")
           ->check(CLI::PositiveNumber)
           ->group(time);
-  app.add_option("--count", options.count, "Stop after so many shop events")->group(time);
+  app.add_option("--count", options.count, "Stop after so many shop events")
+      ->check(not_negative())
+      ->group(time);
   app.add_option("--seconds", options.seconds, "Stop after so many seconds of event time")
       ->check(CLI::PositiveNumber)
       ->group(time);
@@ -170,13 +180,16 @@ Action add_generate_command(CLI::App& app) {
   const std::string world = "World";
   WorldOptions& people = options.shop.world;
   app.add_option("--seed", people.seed, "The same seed, start and options give the same messages")
+      ->check(not_negative())
       ->capture_default_str()
       ->group(world);
   app.add_option("--users", people.users, "Users")
+      ->check(not_negative())
       ->check(CLI::Range(1U, 100'000'000U))
       ->capture_default_str()
       ->group(world);
   app.add_option("--products", people.products, "Products, over 100 categories")
+      ->check(not_negative())
       ->check(CLI::Range(1U, 10'000'000U))
       ->capture_default_str()
       ->group(world);
@@ -188,6 +201,7 @@ Action add_generate_command(CLI::App& app) {
   app.add_option("--visits", options.shop.visits,
                  "Visitors at the same time; default: so many that each does something about "
                  "every 30 s of event time, at most 200,000")
+      ->check(not_negative())
       ->group(world);
   app.add_option("--catalogue", options.shop.catalogue,
                  "When users are announced on their topic: at the start, on their first visit, or "

@@ -35,7 +35,12 @@ int main(int argc, char** argv) {
       "online-retail", "The UCI Online Retail data set; read it with profiles/online-retail.toml");
   const Action run_online_retail = add_replay_online_retail_command(online_retail);
 
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Its own statuses say which rule was broken; --help and --version are no errors.
+    return app.exit(error) == 0 ? 0 : 2;
+  }
   try {
     if (broker.parsed()) return run_broker(stop);
     if (load.parsed()) return run_load(stop);

@@ -13,6 +13,10 @@ namespace {
 
 constexpr Amount kUnit = 10'000;
 constexpr size_t kInvoiceDigits = 12;  // that the last group of a UUID holds
+// As profiles/online-retail.toml has them, so that no sum of lines overflows.
+constexpr int64_t kMostQuantity = 1'000'000;
+constexpr Amount kMostPrice = 100'000 * kUnit;
+constexpr Amount kMostTotal = 10'000'000 * kUnit;
 
 enum Column { kInvoice, kStockCode, kDescription, kQuantity, kTime, kPrice, kCustomer, kCountry };
 constexpr size_t kColumns = 8;
@@ -83,12 +87,6 @@ std::string format_amount(Amount amount) {
   return text + fraction;
 }
 
-Amount RetailOrder::total() const {
-  Amount total = 0;
-  for (const RetailLine& line : lines) total += line.quantity * line.price;
-  return total;
-}
-
 void OnlineRetail::read(std::string_view csv) {
   CsvReader reader(csv);
   std::vector<std::string> fields;
@@ -117,14 +115,20 @@ const char* OnlineRetail::take(const std::vector<std::string>& fields) {
   if (!is_digits(customer)) return kMalformed;
   if (*quantity <= 0) return "quantity_not_positive";
   if (*price <= 0) return "price_not_positive";
+  if (*quantity > kMostQuantity || *price > kMostPrice) return kMalformed;
+  const Amount amount = *quantity * *price;
+  if (amount > kMostTotal) return kMalformed;
 
   const auto [known, is_new] = order_of_invoice_.try_emplace(invoice, orders_.size());
-  if (is_new) orders_.push_back({invoice, customer, fields[kCountry], *time, {}});
+  if (is_new) orders_.push_back({invoice, customer, fields[kCountry], *time, {}, 0});
   RetailOrder& order = orders_[known->second];
-  if (order.customer != customer || order.country != fields[kCountry]) return kMalformed;
+  if (order.customer != customer || order.country != fields[kCountry] ||
+      order.total + amount > kMostTotal)
+    return kMalformed;
   const std::string& description = fields[kDescription];
   order.lines.push_back({fields[kStockCode], description.empty() ? fields[kStockCode] : description,
                          *quantity, *price});
+  order.total += amount;
   return nullptr;
 }
 
@@ -162,7 +166,7 @@ std::string order_message(const RetailOrder& order) {
             ",\"quantity\":" + std::to_string(line.quantity) +
             ",\"price\":" + format_amount(line.price) + "}";
   }
-  return json + "],\"total_amount\":" + format_amount(order.total()) +
+  return json + "],\"total_amount\":" + format_amount(order.total) +
          ",\"payment_method\":\"Invoice\",\"country\":" + quoted(order.country) + "}";
 }
 

@@ -72,7 +72,7 @@ int replay(const ReplayOptions& options, StopSignal& stop) {
     run.show(order->time);
     ++orders;
     order_lines += order->lines.size();
-    revenue += order->total();
+    revenue += order->total;
     most_lines = std::max(most_lines, order->lines.size());
   }
   Summary& summary = run.summary();

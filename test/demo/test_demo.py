@@ -18,8 +18,9 @@ from harness.processes import wait_until  # noqa: E402
 
 @pytest.fixture
 def folder():
-    """Where the demo puts its folders: short, a socket's path has 107 characters."""
-    path = pathlib.Path(os.environ["GLOBALMART_RUN_DIR"]) / "d"
+    """Where the demo puts its folders: short, a socket's path has 107 characters. A space is no
+    hindrance."""
+    path = pathlib.Path(os.environ["GLOBALMART_RUN_DIR"]) / "d d"
     path.mkdir(exist_ok=True)
     path.chmod(0o755)
     return path

@@ -1,6 +1,9 @@
 """What the one who runs the bridge sees: closing, errors that say what to do, gaps, logs."""
 
+import contextlib
 import json
+import os
+import pty
 import re
 import signal
 import urllib.request
@@ -193,6 +196,48 @@ def test_a_log_of_json(shop, broker):
         "dead_letters": 1,
         "closed_rows": 0,
     }
+
+
+def test_a_line_of_the_log_takes_the_place_of_the_progress(shop, broker):
+    """On a terminal. What the server says on several lines is one."""
+    topics = Topics(broker, 1)
+    topics.put(carts(0, 5))
+    database = shop.database
+    database.execute(
+        """CREATE FUNCTION speak() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             RAISE WARNING E'first line\\nsecond line'; RETURN NULL; END $$;
+           CREATE TRIGGER speak AFTER INSERT ON globalmart.kafka_offsets EXECUTE FUNCTION speak()"""
+    )
+    bridge = shop.set_up(topics, CASE_CLOCK, bridge__workers=1)
+    terminal, its_end = pty.openpty()
+    try:
+        bridge.start(errors=its_end)
+        os.close(its_end)
+        os.set_blocking(terminal, False)
+        shown = bytearray()
+
+        def applied():
+            with contextlib.suppress(BlockingIOError):
+                shown.extend(os.read(terminal, 65536))
+            return re.search(rb" 5 messages .*closed rows \d+ \x1b\[K$", shown)
+
+        wait_until(applied, "the progress", process=bridge.process)
+        os.set_blocking(terminal, True)
+        bridge.process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(OSError):  # the bridge has ended
+            while block := os.read(terminal, 65536):
+                shown.extend(block)
+        assert bridge.process.wait(60) == 0
+    finally:
+        os.close(terminal)
+    text = shown.decode().replace("\r\n", "\n")
+    assert "level=info signal=15 ending" in text
+    for line in text.split("\n"):
+        if "level=" in line:
+            assert re.search(r"^(.*\x1b\[K\r\x1b\[K)?ts=\S+ level=[^\x1b]*$", line), line
+    warnings = [line for line in text.split("\n") if "first line" in line]
+    assert warnings and all(r"first line\nsecond line" in line for line in warnings)
+    assert text.endswith(" ended\n")
 
 
 def test_alerts_do_not_wait_for_a_topic_that_is_missing(shop, broker):

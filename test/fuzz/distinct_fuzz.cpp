@@ -3,8 +3,6 @@
 // broken promise of core/distinct.hpp stops it. See module.mk for how to run it.
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <span>
@@ -12,16 +10,11 @@
 
 #include "core/distinct.hpp"
 #include "core/hash.hpp"
+#include "test/fuzz/fuzz_support.hpp"
 
 namespace {
 
 using globalmart::DistinctSketch;
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken promise: %s\n", what);
-  std::abort();
-}
 
 std::string stored(const DistinctSketch& sketch) {
   std::string bytes;

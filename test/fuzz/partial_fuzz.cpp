@@ -5,28 +5,19 @@
 //
 // The first byte chooses how the chunk is read: by the states that it names itself, or by those of
 // a plan that has one of each.
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
 #include "core/group_table.hpp"
 #include "core/partial.hpp"
+#include "test/fuzz/fuzz_support.hpp"
 
 namespace {
 
 using namespace globalmart;
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken promise: %s\n", what);
-  std::abort();
-}
 
 int compare_lengths(const void*, std::string_view left, std::string_view right) {
   return left.size() < right.size() ? -1 : left.size() > right.size();
@@ -143,10 +134,8 @@ void read_partial(uint8_t choice, std::string_view chunk) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size == 0) return 0;
-  // A copy of exactly this length, so that a read beyond it is seen.
-  const std::unique_ptr<char[]> copy(new char[size]);
-  std::copy(data, data + size, copy.get());
-  const std::string_view bytes(copy.get() + 1, size - 1);
+  const ExactCopy copy(data, size);
+  const std::string_view bytes = copy.view().substr(1);
   read_keys(bytes, data[0]);
   try {
     read_partial(data[0], bytes);

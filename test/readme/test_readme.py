@@ -5,6 +5,7 @@ import os
 import pathlib
 import pty
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,6 +115,33 @@ def test_the_demo_shows_all_tables_and_ends_on_control_c(demo):
     terminal.press_control_c()
     assert terminal.wait() == 0, terminal.text()[-2000:]
     assert not pathlib.Path(folder).exists()
+
+
+def test_what_maven_fetches_stays_in_the_checkout(tmp_path):
+    """`./check` touches no directory of the user. The Maven here makes nothing but its folders."""
+    tools, shims = tmp_path / "tools", tmp_path / "bin"
+    for folder in (tools, shims):
+        folder.mkdir()
+    shutil.copy(PROJECT / "tools" / "fetch-kafka", tools)
+    (shims / "mvn").write_text(
+        "#!/bin/sh\n"
+        'repository=$HOME/.m2/repository\n'
+        'for word; do case $word in\n'
+        '-Dmaven.repo.local=*) repository=${word#*=} ;;\n'
+        '-DoutputDirectory=*) mkdir -p "${word#*=}" && touch "${word#*=}/kafka_2.13-1.jar" ;;\n'
+        'esac; done\n'
+        'mkdir -p "$repository"\n'
+    )
+    (shims / "mvn").chmod(0o755)
+    home = tmp_path / "home"
+    subprocess.run(
+        [tools / "fetch-kafka"],
+        check=True,
+        env={**os.environ, "PATH": f"{shims}:{os.environ['PATH']}", "HOME": str(home)},
+    )
+    assert not home.exists()
+    kafka = tmp_path / "build" / "kafka"
+    assert sorted(path.name for path in kafka.iterdir()) == ["lib", "repository"]
 
 
 def test_own_kafka_and_postgresql(tmp_path):

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <regex>
 
 #include "bridge/config.hpp"
 #include "bridge/error.hpp"
@@ -151,6 +153,39 @@ TEST(Log, MembersOfJson) {
   EXPECT_EQ(json_members("ended", {}), R"("message":"ended")");
   EXPECT_EQ(json_members("a \"b\"\n\xff", {{"worker", 1}, {"topic", "x\\y"}, {"sqlstate", ""}}),
             "\"message\":\"a \\\"b\\\"\\n\xef\xbf\xbd\",\"worker\":1,\"topic\":\"x\\\\y\"");
+}
+
+// What was written to standard error meanwhile, without the times.
+std::string logged(const std::function<void()>& write) {
+  testing::internal::CaptureStderr();
+  set_up_log(LogLevel::kInfo, LogFormat::kText);
+  write();
+  return std::regex_replace(testing::internal::GetCapturedStderr(), std::regex("ts=\\S+ "), "");
+}
+
+TEST(Log, ALineOfTextIsOneLine) {
+  EXPECT_EQ(logged([] {
+              log_warn("refused\nCONTEXT:\ttable \"a\"\r\x1b[K", {{"topic", "x\ny"}});
+            }),
+            "level=warning topic=x\\ny refused\\nCONTEXT:\\ttable \"a\"\\r\\x1b[K\n");
+  EXPECT_EQ(logged([] { log_info("Köln\x7f"); }), "level=info Köln\\x7f\n");
+}
+
+TEST(Log, ALineTakesThePlaceOfTheProgress) {
+  EXPECT_EQ(logged([] {
+              log_info("one");
+              show_progress_line("5 messages");
+              log_info("two");
+              log_info("three");
+              show_progress_line("6 messages");
+              show_progress_line("7 messages");
+              end_progress_line();
+              log_info("four");
+              end_progress_line();
+            }),
+            "level=info one\n"
+            "\r5 messages\x1b[K\r\x1b[Klevel=info two\nlevel=info three\n"
+            "\r6 messages\x1b[K\r7 messages\x1b[K\nlevel=info four\n");
 }
 
 TEST(Log, WhatComesAgainIsSaidOnce) {

@@ -116,6 +116,17 @@ TEST(FileTransport, WritesWhatCanBeReadAgain) {
             (std::vector<std::string>{"{\"user_id\":\"USER_1\"}", "\\NUSER_1"}));
 }
 
+TEST(FileTransport, RefusesTwoTopicsInOneFile) {
+  const Folder folder;
+  Destination destination;
+  destination.directory = folder / "out";
+  destination.topics[index_of(Topic::kCart)] = "users-topic";
+  EXPECT_THROW(open_file_transport(destination, {Topic::kCart, Topic::kUsers}), std::runtime_error);
+  EXPECT_FALSE(std::filesystem::exists(folder / "out"));
+  EXPECT_NO_THROW(open_file_transport(destination, {Topic::kTransactions, Topic::kUsers}))
+      << "the other one is not written";
+}
+
 TEST(Csv, ReadsQuotes) {
   CsvReader reader("a,\"b, c\",\"d \"\"e\"\"\"\r\n\"two\nlines\",,\nlast\"x\",");
   Fields fields;
@@ -126,6 +137,26 @@ TEST(Csv, ReadsQuotes) {
   ASSERT_TRUE(reader.next(fields));
   EXPECT_EQ(fields, (Fields{"last\"x\"", ""}));
   EXPECT_FALSE(reader.next(fields));
+}
+
+TEST(Csv, AQuoteThatIsNotClosedEndsWithItsLine) {
+  const auto records = [](const std::string& text) {
+    CsvReader reader(text);
+    std::vector<Fields> all;
+    for (Fields fields; reader.next(fields);) all.push_back(fields);
+    return all;
+  };
+  using Records = std::vector<Fields>;
+  EXPECT_EQ(records("a,\"b\nc,d\r\ne\n"), (Records{{"a", "b"}, {"c", "d"}, {"e"}}));
+  EXPECT_EQ(records("\"a\r\nb"), (Records{{"a"}, {"b"}}));
+  EXPECT_EQ(records("a,\"b"), (Records{{"a", "b"}}));
+  // A later quote that begins a field does not close it.
+  EXPECT_EQ(records("a,\"b\nc,\"d, e\"\nf\n"), (Records{{"a", "b"}, {"c", "d, e"}, {"f"}}));
+  EXPECT_EQ(records("\"a\"b,c\nd\n"), (Records{{"ab", "c"}, {"d"}}));
+  // Nor is a record longer than any that somebody writes.
+  const std::string lines(100'000, '\n');
+  EXPECT_EQ(records("\"a" + lines + "\"\n").size(), 100'001U);
+  EXPECT_EQ(records("\"a" + lines.substr(0, 1000) + "\"\n").size(), 1U);
 }
 
 constexpr const char* kHeader =
@@ -157,7 +188,7 @@ TEST(OnlineRetail, EveryLineIsAnEventsOrRejected) {
   const auto orders = shop.orders();
   ASSERT_EQ(orders.size(), 2U);
   EXPECT_EQ(orders[0]->invoice, "536365") << "the earlier one";
-  EXPECT_EQ(format_amount(orders[0]->total()), "16.79");
+  EXPECT_EQ(format_amount(orders[0]->total), "16.79");
 
   const Json order = Json::parse(order_message(*orders[0]));
   EXPECT_EQ(order["transaction_id"], "0de12000-0000-8000-8000-000000536365");
@@ -169,6 +200,38 @@ TEST(OnlineRetail, EveryLineIsAnEventsOrRejected) {
   EXPECT_EQ(order["country"], "EIRE");
   const Json product = Json::parse(product_message(orders[1]->lines[0], orders[1]->time));
   EXPECT_EQ(product["product_name"], "LAMP, 7\" RED");
+}
+
+TEST(OnlineRetail, AQuoteThatIsNotClosedSpoilsItsLineAlone) {
+  OnlineRetail shop;
+  shop.read(std::string(kHeader) +
+            "536365,71053,\"LANTERN,2,2010-12-01 08:26:00,3.39,17850.0,EIRE\n"
+            "536366,71053,\"LANTERN, RED\",2,2010-12-01 08:26:00,3.39,17850.0,EIRE\n"
+            "536367,71053,LANTERN,2,2010-12-01 08:26:00,3.39,17850.0,EIRE\n");
+  EXPECT_EQ(shop.lines(), 3U);
+  EXPECT_EQ(shop.order_lines(), 2U);
+  EXPECT_EQ(shop.rejections().at("malformed"), 1U);
+}
+
+TEST(OnlineRetail, TakesNoMoreThanItsProfileDoes) {
+  OnlineRetail shop;
+  const auto read = [&](const std::string& invoice, const std::string& quantity,
+                        const std::string& price) {
+    const uint64_t before = shop.rejections().at("malformed");
+    shop.read(kHeader + invoice + ",71053,LANTERN," + quantity + ",2010-12-01 08:26:00," + price +
+              ",17850.0,EIRE\n");
+    return shop.rejections().at("malformed") == before;
+  };
+  EXPECT_FALSE(read("1", "9223372036854775807", "10"));
+  EXPECT_FALSE(read("2", "1000001", "1"));
+  EXPECT_TRUE(read("3", "1000000", "1"));
+  EXPECT_FALSE(read("4", "1", "100000.01"));
+  EXPECT_TRUE(read("5", "1", "100000"));
+  EXPECT_FALSE(read("6", "101", "100000")) << "an order of more than its profile allows";
+  EXPECT_TRUE(read("7", "100", "100000"));
+  EXPECT_FALSE(read("7", "1", "0.0001")) << "the order is full";
+  ASSERT_EQ(shop.orders().size(), 3U) << "an order without a line is none";
+  EXPECT_EQ(format_amount(shop.orders()[2]->total), "10000000.00");
 }
 
 TEST(OnlineRetail, RefusesAnotherHeader) {
@@ -191,7 +254,7 @@ TEST(OnlineRetail, DecemberIsAsCountedIndependently) {
   Amount revenue = 0;
   size_t most_lines = 0;
   for (const RetailOrder* const order : shop.orders()) {
-    revenue += order->total();
+    revenue += order->total;
     most_lines = std::max(most_lines, order->lines.size());
   }
   EXPECT_EQ(shop.orders().size(), 1'400U);

@@ -19,8 +19,9 @@ class Bridge:
         self.process = None
         self._starts = 0
 
-    def start(self, *arguments, **changed):
-        """Starts the daemon. `changed` settings with __ for the dot hold for this start only."""
+    def start(self, *arguments, errors=None, **changed):
+        """Starts the daemon. `changed` settings with __ for the dot hold for this start only; `errors`
+        takes standard error in place of the log."""
         self._starts += 1
         changed = {name.replace("__", "."): value for name, value in changed.items()}
         config = self.folder / f"bridge-{self._starts}.toml"
@@ -28,7 +29,7 @@ class Bridge:
         self.log = self.folder / f"bridge-{self._starts}.log"
         with open(self.log, "wb") as log:
             self.process = subprocess.Popen(
-                [PROGRAM, "--config", config, *arguments], stdout=log, stderr=log
+                [PROGRAM, "--config", config, *arguments], stdout=log, stderr=log if errors is None else errors
             )
         return self
 

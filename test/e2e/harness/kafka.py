@@ -10,7 +10,6 @@ from . import kafka_admin
 from .processes import PROJECT, end, free_port, wait_until
 
 LIBRARY = PROJECT / "build" / "kafka" / "lib"
-POM = PROJECT / "test" / "e2e" / "kafka" / "pom.xml"
 
 SERVER = """\
 process.roles=broker,controller
@@ -35,13 +34,7 @@ log.retention.check.interval.ms=600000
 
 def fetch_jars():
     """The broker's jars, from Maven Central the first time."""
-    if not any(LIBRARY.glob("kafka_2.13-*.jar")):
-        LIBRARY.mkdir(parents=True, exist_ok=True)
-        subprocess.run(
-            ["mvn", "-q", "-B", "-f", POM, "dependency:copy-dependencies"]
-            + ["-DincludeScope=runtime", f"-DoutputDirectory={LIBRARY}"],
-            check=True,
-        )
+    subprocess.run([PROJECT / "tools" / "fetch-kafka"], check=True)
     return LIBRARY
 
 

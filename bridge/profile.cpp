@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <fstream>
 #include <map>
 #include <sstream>
 
@@ -35,6 +34,11 @@ int64_t to_integer(const TomlTable& table, const char* key, const std::string& t
   return value;
 }
 
+size_t to_size(const TomlTable& table, const char* key, int64_t value) {
+  if (value < 0) table.fail(key, "must not be negative");
+  return static_cast<size_t>(value);
+}
+
 Decimal to_decimal(const TomlTable& table, const char* key, const std::string& text) {
   const std::optional<Decimal> value = Decimal::parse(text);
   if (!value) table.fail(key, "'" + text + "' is not a decimal number");
@@ -54,7 +58,14 @@ class ProfileReader {
     for (const auto& [key, value] : *topics) {
       const std::string name(key.str());
       if (!value.is_table()) root.fail("topics." + name, "must be a table");
-      profile_.topics.push_back(read_topic(name, *value.as_table()));
+      if (name == "alerts") root.fail("topics.alerts", "kafka.topics.alerts is where alerts go");
+      TopicPlan topic = read_topic(name, *value.as_table());
+      for (const TopicPlan& other : profile_.topics) {
+        if (other.name != topic.name) continue;
+        root.fail("topics." + name + ".topic",
+                  topic.name + " is the name of topics." + other.key + ", too");
+      }
+      profile_.topics.push_back(std::move(topic));
     }
     root.finish();
     return std::move(profile_);
@@ -119,10 +130,10 @@ class ProfileReader {
     switch (type.kind) {
       case ValueKind::kText: {
         if (const auto value = number("min_bytes")) {
-          type.min_bytes = static_cast<size_t>(to_integer(table, "min_bytes", *value));
+          type.min_bytes = to_size(table, "min_bytes", to_integer(table, "min_bytes", *value));
         }
         if (const auto value = number("max_bytes")) {
-          type.max_bytes = static_cast<size_t>(to_integer(table, "max_bytes", *value));
+          type.max_bytes = to_size(table, "max_bytes", to_integer(table, "max_bytes", *value));
         }
         if (type.min_bytes > type.max_bytes) table.fail("min_bytes", "is greater than max_bytes");
         if (const auto value = text("pattern")) {
@@ -169,11 +180,10 @@ class ProfileReader {
                            const std::optional<std::string>& max_text,
                            const std::optional<std::string>& column) {
     if (!column) table.fail("column", "a decimal needs its column: \"numeric(18,2)\"");
-    char close = 0;
-    if (std::sscanf(column->c_str(), "numeric(%d,%d%c", &type.precision, &type.scale, &close) !=
-            3 ||
-        close != ')' || type.precision < 1 || type.precision > 37 || type.scale < 0 ||
-        type.scale > type.precision) {
+    int end = 0;
+    std::sscanf(column->c_str(), "numeric(%d,%d)%n", &type.precision, &type.scale, &end);
+    if (end == 0 || static_cast<size_t>(end) != column->size() || type.precision < 1 ||
+        type.precision > 37 || type.scale < 0 || type.scale > type.precision) {
       table.fail("column", "must be numeric(p,s) with p up to 37 and s up to p");
     }
     std::optional<Decimal> min, max;
@@ -241,8 +251,9 @@ class ProfileReader {
     if (*type_name == "objects") {
       if (nested) table.fail("type", "objects cannot hold objects");
       member.type.kind = ValueKind::kObjects;
-      member.min_count = static_cast<size_t>(table.integer("min_count").value_or(0));
-      member.max_count = static_cast<size_t>(table.integer("max_count").value_or(INT32_MAX));
+      member.min_count = to_size(table, "min_count", table.integer("min_count").value_or(0));
+      member.max_count =
+          to_size(table, "max_count", table.integer("max_count").value_or(INT32_MAX));
       if (member.min_count > member.max_count) table.fail("min_count", "is greater than max_count");
       const toml::table* members = table.table("members");
       if (members == nullptr) table.fail("members", "is missing");
@@ -495,11 +506,9 @@ Profile Profile::parse(std::string_view toml, const std::string& origin) {
 }
 
 Profile Profile::load(const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw ConfigError("profile " + file + ": cannot be read");
-  std::ostringstream text;
-  text << stream.rdbuf();
-  return parse(text.str(), file);
+  const std::optional<std::string> text = read_file(file);
+  if (!text) throw ConfigError("profile " + file + ": cannot be read");
+  return parse(*text, file);
 }
 
 Profile Profile::shipped() { return parse(shipped_text(), "globalmart (shipped)"); }

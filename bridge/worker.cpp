@@ -18,6 +18,8 @@ constexpr int kBrokerTimeoutMs = 10'000;
 constexpr int kIdleWaitMs = 200;        // without a batch in hand and without an age
 constexpr double kStopPatience = 10.0;  // seconds that a stop waits for the database
 constexpr auto kRedriveRound = std::chrono::seconds(1);
+// Who shares a name with another process in the group leaves it the partitions for so long.
+constexpr auto kFencePause = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -47,6 +49,7 @@ void Worker::run() {
 void Worker::work() {
   int attempt = 0;
   while (!shared_.stop.requested()) {
+    bool fenced_by_name = false;
     try {
       run_session();
       return;
@@ -56,12 +59,15 @@ void Worker::work() {
       if (error.fenced() && shared_.drain) throw;
     } catch (const KafkaError& error) {
       // The group or the broker: begin anew with a fresh client.
-      if (limit_.due(error.what())) log_error(error.what(), {{"worker", number_ + 1}});
+      LogLimit& limit = error.fenced() ? fences_ : limit_;
+      if (limit.due(error.what())) log_error(error.what(), {{"worker", number_ + 1}});
       if (shared_.drain && (attempt >= 5 || error.refused())) throw;
+      fenced_by_name = error.fenced();
     }
     open_.abandon();
     let_go();
     shared_.metrics.set_ready(number_, false);
+    if (fenced_by_name) shared_.stop.wait_for(kFencePause);
     if (!pause(++attempt)) return;
   }
 }
@@ -72,7 +78,8 @@ void Worker::run_session() {
   source_.reset();
   source_ = std::make_unique<KafkaSource>(
       shared_.config.kafka, shared_.topics,
-      shared_.instance_id.empty() ? "" : shared_.instance_id + "-" + std::to_string(number_ + 1));
+      shared_.instance_id.empty() ? "" : shared_.instance_id + "-" + std::to_string(number_ + 1),
+      shared_.kafka_log);
   start_reading();
   while (!shared_.stop.requested()) {
     take_messages();
@@ -345,6 +352,9 @@ Worker::Flushed Worker::flush() {
       shared_.stop.begin_anew(error.what());
       give_up(uncertain);
       return Flushed::kGivenUp;
+    } catch (...) {
+      give_up(uncertain);
+      throw;
     }
     shared_.metrics.set_ready(number_, false);
     if (!pause(++attempt) || (!shared_.drain && source_->assignment_lost())) {
@@ -401,7 +411,7 @@ void Worker::redo(const std::vector<Rejection>& refused) {
       const auto place = source_->place_of(*message);
       const auto owned = place ? own_.find(*place) : own_.end();
       if (owned != own_.end() && !take(message, *place, owned->second)) {
-        if (open_.empty()) continue;
+        if (open_.empty() && !shared_.stop.requested()) continue;
         break;
       }
     }

@@ -78,6 +78,7 @@ class Worker {
   std::vector<KafkaMessage> pending_;  // taken from Kafka, not yet in a batch
   size_t pending_begin_ = 0;
   LogLimit limit_;
+  LogLimit fences_;  // in the group, by name: not over with the next batch
   bool reassign_ = false;
   bool fenced_ = false;
   std::chrono::steady_clock::time_point last_tool_commit_{};

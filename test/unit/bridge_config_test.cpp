@@ -10,6 +10,7 @@
 #include "bridge/error.hpp"
 #include "bridge/fault_point.hpp"
 #include "bridge/http_server.hpp"
+#include "bridge/kafka_log.hpp"
 #include "bridge/kafka_settings.hpp"
 #include "bridge/log.hpp"
 #include "bridge/profile.hpp"
@@ -249,6 +250,23 @@ TEST(Log, WhatComesAgainIsSaidOnce) {
   int said = 1;
   for (int i = 0; i < 100; ++i) said += limit.due(std::to_string(i)) ? 1 : 0;
   EXPECT_EQ(said, 20);
+}
+
+TEST(Log, WhatLibrdkafkaSaysWithEveryTry) {
+  const auto refused = [](const std::string& after) {
+    return "k:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after " + after +
+           ")";
+  };
+  KafkaLog log;
+  EXPECT_TRUE(log.due(LogLevel::kError, "kafka", refused("0ms in state CONNECT")));
+  EXPECT_FALSE(log.due(LogLevel::kError, "kafka",
+                       refused("3ms in state CONNECT, 12 identical error(s) suppressed")));
+  EXPECT_TRUE(log.due(LogLevel::kError, "outbox", refused("0ms in state CONNECT")));
+  EXPECT_TRUE(log.due(LogLevel::kWarn, "kafka", "1/1 brokers are down"));
+  EXPECT_FALSE(log.due(LogLevel::kWarn, "kafka", "1/1 brokers are down"));
+  // Whoever wants to see more sees all of it.
+  EXPECT_TRUE(log.due(LogLevel::kDebug, "kafka", "x"));
+  EXPECT_TRUE(log.due(LogLevel::kDebug, "kafka", "x"));
 }
 
 TEST_F(ConfigTest, SecretsStayOutOfArgumentsAndOpenFiles) {

@@ -2,10 +2,6 @@
 
 #include <simdjson.h>
 
-#include <cstring>
-
-#include "bridge/error.hpp"
-
 namespace globalmart {
 
 namespace {

@@ -27,7 +27,8 @@ void Outbox::ensure_producer() {
   rd_kafka_conf_set_log_cb(settings.get(), [](const rd_kafka_t* client, int level,
                                               const char* facility, const char* text) {
     auto* const log = static_cast<KafkaLog*>(client == nullptr ? nullptr : rd_kafka_opaque(client));
-    if (log != nullptr && level <= 4) log->say("outbox", level, facility, text);
+    // Alerts only wait meanwhile: that is no more than a warning.
+    if (log != nullptr && level <= 4) log->say("outbox", 4, facility, text);
   });
   rd_kafka_conf_set_error_cb(
       settings.get(), [](rd_kafka_t*, int code, const char* reason, void* log) {

@@ -87,6 +87,10 @@ void show_progress(Shared& shared) {
   end_progress_line();
 }
 
+// Tries of a drain until the database answers: about half a minute, by then a job has better things
+// to do than to wait.
+constexpr int kDrainTries = 10;
+
 // The database must answer once before the first message: the lists are there. Retries until the
 // end is requested.
 bool prepare(Closer& closer, Shared& shared) {
@@ -98,6 +102,10 @@ bool prepare(Closer& closer, Shared& shared) {
     } catch (const DatabaseError& error) {
       shared.metrics.database_error();
       limit.error("the database is not ready", error);
+      if (shared.drain && attempt + 1 == kDrainTries) {
+        shared.stop.fail(kExitFailed, std::string("the database is not ready: ") + error.what());
+        break;
+      }
     } catch (const DatabaseSetBack& error) {
       shared.stop.begin_anew(error.what());
       break;
@@ -136,7 +144,11 @@ std::optional<int> run_once(const Config& config, const Profile& profile, bool d
   }
 
   Closer closer(shared);
-  if (!prepare(closer, shared)) return shared.stop.begins_anew() ? std::nullopt : std::optional(0);
+  if (!prepare(closer, shared)) {
+    if (shared.stop.begins_anew()) return std::nullopt;
+    if (shared.stop.status() != 0) log_line(LogLevel::kCritical, shared.stop.message());
+    return shared.stop.status();
+  }
   Outbox outbox(shared);
   std::thread progress;
   if (isatty(STDERR_FILENO) != 0 && config.log_format == LogFormat::kText)

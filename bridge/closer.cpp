@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "bridge/closing.hpp"
 #include "bridge/error.hpp"
@@ -31,7 +32,7 @@ void Closer::connect() {
     take_number();
     connection_.execute("LISTEN globalmart_lists");
     read_lists();
-  } catch (const DatabaseError&) {
+  } catch (...) {
     // Else the next try would take it for ready, and every value of a list for out of range.
     connection_.close();
     throw;
@@ -43,17 +44,15 @@ void Closer::connect() {
 void Closer::prepare() {
   connect();
   check_columns();
+  prepared_ = true;
 }
 
 // The lowest number that no other bridge of the group has, held by a lock of this session: a
 // process that was killed has lost it at once, and its successor takes its place in the group.
 void Closer::take_number() {
-  const std::string& setting = shared_.config.kafka.instance_id;
-  if (shared_.drain || setting == "off") return;
-  if (setting != "auto") {
-    shared_.instance_id = setting;
-    return;
-  }
+  if (shared_.drain || shared_.config.kafka.instance_id != "auto") return;
+  // The workers have read the name: one that has none stays without.
+  if (prepared_ && number_ == 0) return;
   const std::vector<std::optional<std::string>> group = {"globalmart-bridge " +
                                                          shared_.config.kafka.group_id};
   for (int number = std::max(number_, 1); number <= 1000; ++number) {
@@ -82,16 +81,20 @@ void Closer::check_columns() {
       const std::vector<std::optional<std::string>> parameters = {plan.stream};
       const Rows rows = connection_.query(
           "SELECT a.attname, CASE WHEN t.typelem <> 0 AND t.typlen = -1 THEN e.typname || '[]'"
-          " ELSE t.typname END"
+          " ELSE t.typname END,"
+          " a.attnotnull AND NOT a.atthasdef AND a.attidentity = ''"
           " FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace"
           " JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
           " JOIN pg_type AS t ON t.oid = a.atttypid LEFT JOIN pg_type AS e ON e.oid = t.typelem"
           " WHERE n.nspname = 'globalmart' AND c.relname = $1",
           parameters);
       std::map<std::string, std::string> types;
+      std::set<std::string> needed;
       for (int row = 0; row < rows.size(); ++row) {
         types.emplace(rows.text(row, 0), rows.text(row, 1));
+        if (rows.text(row, 2) == "t") needed.emplace(rows.text(row, 0));
       }
+      for (const char* own : {"received_at", "kafka_partition", "kafka_offset"}) needed.erase(own);
       const std::string where = "profile: stream " + plan.stream;
       if (types.empty()) {
         throw ConfigError(where + ": there is no table globalmart." + plan.stream +
@@ -107,6 +110,11 @@ void Closer::check_columns() {
           throw ConfigError(where + ": column " + column.name + " is of type " + found->second +
                             ", the profile brings " + column_type(column));
         }
+        needed.erase(column.name);
+      }
+      if (!needed.empty()) {
+        throw ConfigError(where + ": column " + *needed.begin() +
+                          " must not be null, and the profile does not bring it");
       }
     }
   }
@@ -141,6 +149,9 @@ void Closer::run() {
       shared_.stop.wait_for(kRound);
     } catch (const DatabaseSetBack& error) {
       shared_.stop.begin_anew(error.what());
+      return;
+    } catch (const std::exception& error) {
+      shared_.stop.fail(kExitFailed, error.what());
       return;
     }
     shared_.closer.wait_for(kRound);

@@ -45,6 +45,7 @@ class Closer {
   std::chrono::steady_clock::time_point last_forgetting_{};
   LogLimit limit_;
   int number_ = 0;  // of this process among the bridges of its group; 0: none yet
+  bool prepared_ = false;
 };
 
 }  // namespace globalmart

@@ -1,11 +1,12 @@
 #include "bridge/config.hpp"
 
+#include <libpq-fe.h>
 #include <sys/stat.h>
 
 #include <algorithm>
 #include <cctype>
 #include <cstdlib>
-#include <fstream>
+#include <memory>
 #include <sstream>
 
 #include "bridge/error.hpp"
@@ -19,6 +20,11 @@ namespace {
 bool readable_by_others(const std::string& file) {
   struct stat status {};
   return stat(file.c_str(), &status) == 0 && (status.st_mode & S_IROTH) != 0;
+}
+
+void require_private(const std::string& file, const std::string& key) {
+  if (!readable_by_others(file)) return;
+  throw ConfigError(key + ": " + file + " can be read by everybody; chmod o-rwx " + file);
 }
 
 bool is_secret(const std::string& property) {
@@ -35,6 +41,22 @@ bool holds_password(const std::string& dsn) {
   return at != std::string::npos && dsn.find(':', begin + 3) < at;
 }
 
+// What libpq would say of it with every try.
+void check_dsn(const std::string& dsn) {
+  // Else libpq takes it for the name of a database.
+  if (dsn.find('=') == std::string::npos && dsn.find("://") == std::string::npos) return;
+  char* error = nullptr;
+  const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> options(
+      PQconninfoParse(dsn.c_str(), &error), PQconninfoFree);
+  const std::unique_ptr<char, decltype(&PQfreemem)> text(error, PQfreemem);
+  if (options) return;
+  std::string what = "is not a connection string of libpq";
+  // The text names the word that it stumbled over, a part of the password perhaps.
+  if (error != nullptr && !holds_password(dsn)) what = error;
+  while (what.ends_with('\n')) what.pop_back();
+  throw ConfigError("postgres.dsn: " + what);
+}
+
 // Merges `from` into `into`, tables key by key.
 void merge(toml::table& into, const toml::table& from) {
   for (const auto& [key, value] : from) {
@@ -46,13 +68,15 @@ void merge(toml::table& into, const toml::table& from) {
   }
 }
 
-// The value of a --set: what TOML reads from it where it is a number or a boolean, else text.
-void assign_text(toml::table& table, const std::string& key, const std::string& value) {
+// The value of a --set: text as it stands, or as TOML quotes it. Numbers and booleans are in
+// [bridge] alone: elsewhere 1_000 is a name like any other.
+void assign_text(toml::table& table, const std::string& section, const std::string& key,
+                 const std::string& value) {
   try {
     const toml::table parsed = toml::parse("value = " + value);
     const toml::node* node = parsed.get("value");
-    if (parsed.size() == 1 &&
-        (node->is_integer() || node->is_boolean() || node->is_array() || node->is_string())) {
+    const bool typed = node->is_integer() || node->is_boolean() || node->is_array();
+    if (parsed.size() == 1 && (node->is_string() || (section == "bridge" && typed))) {
       table.insert_or_assign(key, *node);
       return;
     }
@@ -65,7 +89,7 @@ toml::table parse_setting(const std::string& setting) {
   const size_t equals = setting.find('=');
   const std::string name = setting.substr(0, equals);
   const size_t dot = name.find('.');
-  if (equals == std::string::npos || dot == std::string::npos || dot == 0) {
+  if (equals == std::string::npos || dot == std::string::npos || dot == 0 || name.ends_with('.')) {
     throw ConfigError("--set " + setting + ": must be section.key=value");
   }
   const std::string value = setting.substr(equals + 1);
@@ -86,7 +110,7 @@ toml::table parse_setting(const std::string& setting) {
     key.clear();
     break;
   }
-  if (!key.empty()) assign_text(inner, key, value);
+  if (!key.empty()) assign_text(inner, section, key, value);
   toml::table result;
   result.insert_or_assign(section, std::move(inner));
   return result;
@@ -138,6 +162,7 @@ void read_kafka(const toml::table& raw, KafkaConfig& kafka) {
       if (!value.is_string()) table.fail("topics." + name, "must be a text");
       if (name == "alerts") {
         kafka.alerts_topic = *value.value<std::string>();
+        if (kafka.alerts_topic.empty()) table.fail("topics.alerts", "must not be empty");
       } else {
         kafka.topics[name] = *value.value<std::string>();
       }
@@ -146,9 +171,10 @@ void read_kafka(const toml::table& raw, KafkaConfig& kafka) {
   if (const toml::table* properties = table.table("properties")) {
     flatten(*properties, "", kafka.properties);
   }
-  for (const char* fixed : {"bootstrap.servers", "group.id", "enable.auto.commit",
-                            "auto.offset.reset", "enable.auto.offset.store", "group.instance.id",
-                            "partition.assignment.strategy", "enable.partition.eof"}) {
+  for (const char* fixed :
+       {"bootstrap.servers", "metadata.broker.list", "group.id", "group.instance.id", "check.crcs",
+        "enable.auto.commit", "enable.auto.offset.store", "auto.offset.reset",
+        "partition.assignment.strategy", "enable.partition.eof"}) {
     if (kafka.properties.contains(fixed)) {
       table.fail(std::string("properties.") + fixed, "is set by the bridge itself");
     }
@@ -219,23 +245,20 @@ std::optional<Micros> parse_duration(const std::string& text) {
 }
 
 std::string read_secret(const std::string& file, const std::string& key) {
-  std::ifstream stream(file, std::ios::binary);
-  if (!stream) throw ConfigError(key + ": " + file + " cannot be read");
-  if (readable_by_others(file)) {
-    throw ConfigError(key + ": " + file + " can be read by everybody; chmod o-rwx " + file);
-  }
-  std::ostringstream text;
-  text << stream.rdbuf();
-  std::string secret = text.str();
-  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
-  return secret;
+  std::optional<std::string> secret = read_file(file);
+  if (!secret) throw ConfigError(key + ": " + file + " cannot be read");
+  require_private(file, key);
+  while (secret->ends_with('\n') || secret->ends_with('\r')) secret->pop_back();
+  return *secret;
 }
 
 Config Config::load(const std::string& file, const std::vector<std::string>& settings) {
   toml::table document;
   if (!file.empty()) {
+    const std::optional<std::string> text = read_file(file);
+    if (!text) throw ConfigError(file + ": cannot be read");
     try {
-      document = toml::parse_file(file);
+      document = toml::parse(*text, file);
     } catch (const toml::parse_error& error) {
       std::ostringstream message;
       message << file << ": " << error.description();
@@ -304,8 +327,18 @@ Config Config::load(const std::string& file, const std::vector<std::string>& set
   if (config.postgres.dsn.empty()) {
     throw ConfigError("postgres.dsn: is missing; for example \"host=/run/postgresql dbname=shop\"");
   }
+  check_dsn(config.postgres.dsn);
+  if (!config.postgres.password_file.empty()) {
+    // Read with each connection; what is wrong with it is said at the start.
+    read_secret(config.postgres.password_file, "postgres.password_file");
+  }
   if (config.kafka.group_id.empty()) throw ConfigError("kafka.group_id: must not be empty");
 
+  for (const char* name : {"ssl.key.location", "ssl.keystore.location"}) {
+    const auto key = config.kafka.properties.find(name);
+    if (key == config.kafka.properties.end()) continue;
+    require_private(key->second, std::string("kafka.properties.") + name);
+  }
   const char* kafka_password = std::getenv("GLOBALMART_KAFKA_PASSWORD");
   if (!config.kafka.password_file.empty()) {
     config.kafka.properties["sasl.password"] =
@@ -330,10 +363,20 @@ std::vector<std::string> Config::topic_names(const Profile& profile) const {
                       (hint.empty() ? "" : "; did you mean '" + hint + "'?"));
   }
   std::vector<std::string> names;
+  std::map<std::string, std::string> key_of;
+  const auto take_name = [&](const std::string& key, const std::string& name) {
+    if (name.empty()) return;
+    if (const auto [other, added] = key_of.emplace(name, key); !added) {
+      throw ConfigError("kafka.topics: " + other->second + " and " + key + " have one name, " +
+                        name);
+    }
+  };
   for (const TopicPlan& topic : profile.topics) {
     const auto given = kafka.topics.find(topic.key);
     names.push_back(given == kafka.topics.end() ? topic.name : given->second);
+    take_name(topic.key, names.back());
   }
+  take_name("alerts", kafka.alerts_topic);
   if (std::all_of(names.begin(), names.end(), [](const auto& name) { return name.empty(); })) {
     throw ConfigError("kafka.topics: no topic is left to read");
   }

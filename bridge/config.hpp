@@ -60,7 +60,8 @@ struct Config {
   static Config load(const std::string& file, const std::vector<std::string>& settings);
 
   // Puts the overrides of topic names in place; throws ConfigError for a topic that the profile
-  // does not have. The result: the name in Kafka by topic of the profile, "" for one not read.
+  // does not have, and for a name that two have. The result: the name in Kafka by topic of the
+  // profile, "" for one not read.
   std::vector<std::string> topic_names(const Profile& profile) const;
 
   Profile load_profile() const;

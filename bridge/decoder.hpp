@@ -1,9 +1,8 @@
 // A message becomes typed values, or a verdict why not. Driven by the profile: there is no code
 // for a single event type here.
 //
-// First the whole text is walked (simdjson On-Demand finds the structure, every scalar is checked
-// by the grammar), and the members that the profile names are noted where they stand. Only then
-// are they converted: what a member means may depend on the event type, which may come last.
+// First the whole text is walked (see json_walker.hpp). Only then are the members converted: what
+// one means may depend on the event type, which may come last.
 #pragma once
 
 #include <cstdint>
@@ -13,36 +12,13 @@
 #include <vector>
 
 #include "bridge/instant.hpp"
-#include "bridge/json_value.hpp"
+#include "bridge/json_walker.hpp"
 #include "bridge/lists.hpp"
 #include "bridge/profile.hpp"
+#include "bridge/reason.hpp"
 #include "bridge/uuid.hpp"
 
 namespace globalmart {
-
-// Why a message is a dead letter.
-enum class Reason : uint8_t {
-  kNone,
-  kTombstone,
-  kTooLarge,
-  kInvalidUtf8,
-  kInvalidJson,
-  kTooDeep,
-  kDuplicateMember,
-  kNulCharacter,
-  kLoneSurrogate,
-  kNotAnObject,
-  kMissingMember,
-  kIllTyped,
-  kOutOfRange,
-  kBadTimestamp,
-  kFutureTimestamp,
-  kRejectedByDatabase,
-};
-inline constexpr size_t kReasonCount = 16;
-
-// As in dead_letters.reason.
-std::string_view reason_name(Reason reason);
 
 // A message as the topic has it.
 struct Message {
@@ -99,7 +75,6 @@ struct DecoderLimits {
 class Decoder {
  public:
   Decoder(const Profile& profile, DecoderLimits limits);
-  ~Decoder();
   Decoder(const Decoder&) = delete;
   Decoder& operator=(const Decoder&) = delete;
 
@@ -110,13 +85,9 @@ class Decoder {
   const Decoded& decode(size_t topic, const Message& message);
 
  private:
-  struct Parser;
-  struct TopicState;
-
-  void decode_value(const TopicPlan& topic, TopicState& state, const Message& message);
+  void decode_value(const TopicPlan& topic, MemberTokens& state, const Message& message);
   void decode_tombstone(const TopicPlan& topic, const Message& message);
-  Reason walk(const TopicPlan& topic, TopicState& state);
-  void convert_members(const TopicPlan& topic, TopicState& state);
+  void convert_members(const TopicPlan& topic, MemberTokens& state);
   bool convert_member(const Member& member, const Token& token, Value& value);
   bool convert_objects(const Member& member, const Token& token, Value& value);
   bool convert_scalar(const Member& member, const Token& token, Value& value);
@@ -129,10 +100,8 @@ class Decoder {
   const DecoderLimits limits_;
   std::shared_ptr<const ListValues> lists_;
   Micros latest_time_ = 0;
-  std::unique_ptr<Parser> parser_;
-  std::vector<TopicState> states_;
-  std::vector<char> padded_;  // the message with the padding that simdjson reads
-  size_t size_ = 0;           // of the message in padded_
+  JsonWalker walker_;
+  std::vector<MemberTokens> states_;  // by topic
   std::vector<Token> element_tokens_;
   std::vector<std::unique_ptr<char[]>> unescaped_;  // texts of this message that had escapes
   Decoded decoded_;

@@ -2,6 +2,7 @@
 // not an error but a verdict (see decoder.hpp).
 #pragma once
 
+#include <cstdint>
 #include <stdexcept>
 #include <string>
 
@@ -50,14 +51,20 @@ class TopicMismatch : public std::runtime_error {
 // The Kafka client failed for good (fatal error, bad settings).
 class KafkaError : public std::runtime_error {
  public:
-  // `refused`: the broker or its certificate was looked at and will not do.
-  explicit KafkaError(const std::string& message, bool refused = false)
-      : std::runtime_error(message), refused_(refused) {}
+  enum class Kind : uint8_t {
+    kOther,
+    kRefused,  // the broker or its certificate was looked at and will not do
+    kFenced,   // another process has joined the group by our name
+  };
 
-  bool refused() const { return refused_; }
+  explicit KafkaError(const std::string& message, Kind kind = Kind::kOther)
+      : std::runtime_error(message), kind_(kind) {}
+
+  bool refused() const { return kind_ == Kind::kRefused; }
+  bool fenced() const { return kind_ == Kind::kFenced; }
 
  private:
-  bool refused_;
+  Kind kind_;
 };
 
 }  // namespace globalmart

@@ -53,10 +53,10 @@ KafkaSettings consumer_settings(const KafkaConfig& config, const std::string& in
   set(settings, "socket.keepalive.enable", "true");
   set(settings, "topic.metadata.refresh.interval.ms", "10000");
   set(settings, "partition.assignment.strategy", "roundrobin,range");
+  set(settings, "client.id", "globalmart-bridge");
   for (const auto& [name, value] : config.properties) set(settings, name, value);
   set(settings, "bootstrap.servers", config.bootstrap_servers);
   set(settings, "group.id", config.group_id);
-  set(settings, "client.id", "globalmart-bridge");
   set(settings, "enable.auto.commit", "false");
   set(settings, "enable.auto.offset.store", "false");
   set(settings, "auto.offset.reset", "error");

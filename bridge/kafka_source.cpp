@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 #include <set>
+#include <utility>
 
 #include "bridge/error.hpp"
 #include "bridge/log.hpp"
@@ -22,14 +23,6 @@ PartitionList make_list(size_t size) {
 
 // How long an orderly end waits for the group.
 constexpr auto kLeavePatience = std::chrono::seconds(3);
-
-void on_log(const rd_kafka_t*, int level, const char* facility, const char* text) {
-  const auto to = level <= 3   ? LogLevel::kError
-                  : level == 4 ? LogLevel::kWarn
-                  : level <= 6 ? LogLevel::kInfo
-                               : LogLevel::kDebug;
-  log_line(to, text, {{"part", "kafka"}, {"facility", facility}});
-}
 
 uint64_t hash_bytes(uint64_t hash, const void* data, size_t size) {
   const auto* p = static_cast<const unsigned char*>(data);
@@ -72,8 +65,8 @@ Message view_of(const rd_kafka_message_t& message) {
 }
 
 KafkaSource::KafkaSource(const KafkaConfig& config, std::vector<std::string> topics,
-                         const std::string& instance_id)
-    : config_(config), topics_(std::move(topics)) {
+                         const std::string& instance_id, KafkaLog& log)
+    : config_(config), topics_(std::move(topics)), instance_id_(instance_id), log_(log) {
   client_ = make_client(true, instance_id);
   rd_kafka_poll_set_consumer(client_.get());
   queue_.reset(rd_kafka_queue_get_consumer(client_.get()));
@@ -126,18 +119,35 @@ void KafkaSource::on_rebalance(rd_kafka_t* client, rd_kafka_resp_err_t error,
   }
   self->assignment_.reset();
   self->assign_due_ = false;
-  if (self->revoked_) self->revoked_();
+  try {
+    if (self->revoked_) self->revoked_();
+  } catch (...) {
+    self->thrown_ = std::current_exception();
+  }
   rd_kafka_assign(client, nullptr);
+}
+
+void KafkaSource::rethrow() {
+  if (thrown_) std::rethrow_exception(std::exchange(thrown_, nullptr));
 }
 
 // Errors of the client as a whole; it goes on by itself from all but the fatal ones, and those are
 // seen in consume.
 void KafkaSource::on_error(rd_kafka_t*, int code, const char* reason, void* opaque) {
+  auto* const self = static_cast<KafkaSource*>(opaque);
   const auto error = static_cast<rd_kafka_resp_err_t>(code);
-  log_warn(reason, {{"part", "kafka"}, {"error", rd_kafka_err2name(error)}});
+  self->log_.say_error("kafka", LogLevel::kWarn, error, reason);
   if (error == RD_KAFKA_RESP_ERR__AUTHENTICATION || error == RD_KAFKA_RESP_ERR__SSL) {
-    static_cast<KafkaSource*>(opaque)->refusal_ = reason;
+    self->refusal_ = reason;
   }
+}
+
+// A client that is being made has no one yet who could be told.
+void KafkaSource::on_log(const rd_kafka_t* client, int level, const char* facility,
+                         const char* text) {
+  auto* const self =
+      static_cast<KafkaSource*>(client == nullptr ? nullptr : rd_kafka_opaque(client));
+  if (self != nullptr) self->log_.say("kafka", level, facility, text);
 }
 
 void KafkaSource::fail(const std::string& what, rd_kafka_resp_err_t error) {
@@ -146,7 +156,7 @@ void KafkaSource::fail(const std::string& what, rd_kafka_resp_err_t error) {
   }
   const std::string text = what + ": " + rd_kafka_err2str(error);
   if (refusal_.empty()) throw KafkaError(text);
-  throw KafkaError(text + ": " + refusal_, true);
+  throw KafkaError(text + ": " + refusal_, KafkaError::Kind::kRefused);
 }
 
 std::optional<std::vector<PartitionId>> KafkaSource::take_assignment() {
@@ -179,8 +189,16 @@ void KafkaSource::consume(std::vector<KafkaMessage>& messages, size_t count, int
       messages.push_back(std::move(message));
     }
   }
+  rethrow();
   char reason[256];
   if (const auto fatal = rd_kafka_fatal_error(client_.get(), reason, sizeof reason)) {
+    if (fatal == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID) {
+      throw KafkaError("another process has joined group " + config_.group_id + " as " +
+                           instance_id_ +
+                           ", which is this one's name: bridges of another database need a "
+                           "kafka.group_id of their own",
+                       KafkaError::Kind::kFenced);
+    }
     throw KafkaError(std::string(rd_kafka_err2name(fatal)) + ": " + reason);
   }
 }
@@ -218,6 +236,7 @@ Watermarks KafkaSource::watermarks(PartitionId place, int timeout_ms) {
 
 std::vector<PartitionId> KafkaSource::all_partitions(int timeout_ms) {
   std::vector<PartitionId> places;
+  std::string missing;
   for (uint32_t i = 0; i < topics_.size(); ++i) {
     if (topics_[i].empty()) continue;
     rd_kafka_topic_t* handle = rd_kafka_topic_new(client_.get(), topics_[i].c_str(), nullptr);
@@ -227,12 +246,23 @@ std::vector<PartitionId> KafkaSource::all_partitions(int timeout_ms) {
     if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
       fail("cannot ask for the topics", error);
     }
+    auto trouble = RD_KAFKA_RESP_ERR_NO_ERROR;
     for (int t = 0; t < metadata->topic_cnt; ++t) {
+      trouble = metadata->topics[t].err;
       for (int p = 0; p < metadata->topics[t].partition_cnt; ++p) {
         places.push_back({i, metadata->topics[t].partitions[p].id});
       }
     }
     rd_kafka_metadata_destroy(metadata);
+    if (trouble == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+      missing += (missing.empty() ? "" : ", ") + topics_[i];
+    } else if (trouble != RD_KAFKA_RESP_ERR_NO_ERROR) {
+      fail("cannot ask for the partitions of " + topics_[i], trouble);
+    }
+  }
+  if (!missing.empty()) {
+    throw KafkaError("there is no topic " + missing +
+                     ": make it, or name another one by kafka.topics, or none by an empty name");
   }
   std::sort(places.begin(), places.end());
   return places;
@@ -328,6 +358,7 @@ void KafkaSource::close() {
   closed_ = true;
   if (revoked_) leave_group();
   rd_kafka_consumer_close(client_.get());
+  rethrow();
 }
 
 }  // namespace globalmart

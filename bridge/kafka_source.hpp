@@ -5,6 +5,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,6 +14,7 @@
 
 #include "bridge/batch.hpp"
 #include "bridge/config.hpp"
+#include "bridge/kafka_log.hpp"
 #include "bridge/kafka_settings.hpp"
 
 namespace globalmart {
@@ -51,13 +53,13 @@ class KafkaSource {
   // `topics`: names in Kafka by topic of the profile, "" for one that is not read. `instance_id`:
   // empty for none. Throws ConfigError.
   KafkaSource(const KafkaConfig& config, std::vector<std::string> topics,
-              const std::string& instance_id);
+              const std::string& instance_id, KafkaLog& log);
   ~KafkaSource();
   KafkaSource(const KafkaSource&) = delete;
   KafkaSource& operator=(const KafkaSource&) = delete;
 
   // Joins the group. `revoked` is called from within consume and close, before partitions are given
-  // up: what is in hand may still be committed.
+  // up: what is in hand may still be committed. What it throws, they throw.
   void subscribe(std::function<void()> revoked);
   // The partitions that the group gave us since the last call and that wait for assign.
   std::optional<std::vector<PartitionId>> take_assignment();
@@ -77,7 +79,8 @@ class KafkaSource {
 
   // Asks the broker. Throws KafkaError when it does not answer within `timeout_ms`.
   Watermarks watermarks(PartitionId place, int timeout_ms);
-  // The partitions of all our topics that the broker knows; topics that do not exist have none.
+  // The partitions of all our topics. Throws KafkaError, too, when the broker does not tell those
+  // of each.
   std::vector<PartitionId> all_partitions(int timeout_ms);
   // The end offset as the last fetch saw it; -1 when not known. Does not ask the broker.
   int64_t cached_end(PartitionId place) const;
@@ -105,12 +108,17 @@ class KafkaSource {
                            rd_kafka_topic_partition_list_t* partitions, void* opaque);
   std::optional<uint32_t> topic_index(const char* name) const;
 
+  // What the callback for rebalances must not throw through librdkafka.
+  void rethrow();
   // Throws: `what` failed by `error`; with what the client said of its connections.
   [[noreturn]] void fail(const std::string& what, rd_kafka_resp_err_t error);
   static void on_error(rd_kafka_t*, int error, const char* reason, void* opaque);
+  static void on_log(const rd_kafka_t* client, int level, const char* facility, const char* text);
 
   const KafkaConfig& config_;
   const std::vector<std::string> topics_;
+  const std::string instance_id_;
+  KafkaLog& log_;
   std::function<void()> revoked_;
   KafkaClient client_;
   std::unique_ptr<rd_kafka_queue_t, DestroyQueue> queue_;
@@ -120,6 +128,7 @@ class KafkaSource {
   uint64_t generation_ = 0;
   std::vector<std::pair<const rd_kafka_topic_t*, uint32_t>> known_topics_;
   bool closed_ = false;
+  std::exception_ptr thrown_;
   std::string refusal_;  // why a broker was not talked to; empty: none was refused
 };
 

@@ -32,7 +32,11 @@ int main(int argc, char** argv) {
   app.add_flag("--check-config", check_config, "Check configuration and profile, then exit");
   app.add_flag("--drain", drain, "Apply everything that the topics hold now, then exit");
   app.set_version_flag("--version", "globalmart-bridge " GLOBALMART_VERSION);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitConfig;
+  }
 
   try {
     const Config config = Config::load(config_file, settings);

@@ -23,14 +23,18 @@ void Outbox::ensure_producer() {
   if (producer_) return;
   KafkaSettings settings = producer_settings(shared_.config.kafka);
   rd_kafka_conf_set_dr_msg_cb(settings.get(), on_delivery);
-  rd_kafka_conf_set_log_cb(settings.get(),
-                           [](const rd_kafka_t*, int level, const char*, const char* text) {
-                             if (level <= 4) log_warn(text, {{"part", "outbox"}});
-                           });
-  rd_kafka_conf_set_error_cb(settings.get(), [](rd_kafka_t*, int code, const char* reason, void*) {
-    log_debug(reason, {{"part", "outbox"},
-                       {"error", rd_kafka_err2name(static_cast<rd_kafka_resp_err_t>(code))}});
+  rd_kafka_conf_set_opaque(settings.get(), &shared_.kafka_log);
+  rd_kafka_conf_set_log_cb(settings.get(), [](const rd_kafka_t* client, int level,
+                                              const char* facility, const char* text) {
+    auto* const log = static_cast<KafkaLog*>(client == nullptr ? nullptr : rd_kafka_opaque(client));
+    // Alerts only wait meanwhile: that is no more than a warning.
+    if (log != nullptr && level <= 4) log->say("outbox", 4, facility, text);
   });
+  rd_kafka_conf_set_error_cb(
+      settings.get(), [](rd_kafka_t*, int code, const char* reason, void* log) {
+        static_cast<KafkaLog*>(log)->say_error("outbox", LogLevel::kDebug,
+                                               static_cast<rd_kafka_resp_err_t>(code), reason);
+      });
   producer_ = make_kafka_client(RD_KAFKA_PRODUCER, std::move(settings));
 }
 
@@ -136,6 +140,9 @@ void Outbox::run() {
       if (error.connection_lost()) connection_.close();
     } catch (const KafkaError& error) {
       say(error);
+    } catch (const std::exception& error) {
+      shared_.stop.fail(kExitFailed, error.what());
+      return;
     }
     shared_.outbox.wait_for(kRound);
   }

@@ -75,14 +75,30 @@ void Postgres::connect() {
   connection_.reset(PQconnectdbParams(keys.data(), values.data(), 1));
   if (PQstatus(connection_.get()) != CONNECTION_OK) fail_connection();
   PQsetNoticeReceiver(connection_.get(), on_notice, this);
+  try {
+    set_up_session();
+  } catch (...) {
+    // Else the next try would take it for ready.
+    connection_.reset();
+    throw;
+  }
+}
+
+void Postgres::set_up_session() {
+  try {
+    execute("SET work_mem = " + literal(config_.work_mem));
+  } catch (const DatabaseError& error) {
+    if (error.sqlstate() != "22023") throw;
+    throw ConfigError(std::string("postgres.work_mem: ") + error.what());
+  }
   // Closes see what was committed while they waited, whatever the database's default.
   // The server must notice soon when this process is gone: its locks hold up the next owner.
-  execute("SET work_mem = " + literal(config_.work_mem) +
-          "; SET default_transaction_isolation = 'read committed';"
-          " SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres';"
-          " SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3;"
-          " SET tcp_keepalives_count = 3; SET client_connection_check_interval = '1s';"
-          " SET idle_in_transaction_session_timeout = '60s'");
+  execute(
+      "SET default_transaction_isolation = 'read committed';"
+      " SET TimeZone = 'UTC'; SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres';"
+      " SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 3;"
+      " SET tcp_keepalives_count = 3; SET client_connection_check_interval = '1s';"
+      " SET idle_in_transaction_session_timeout = '60s'");
 }
 
 // Warnings tell of what the server lived with, as a rollup that cannot be closed: the others go on.

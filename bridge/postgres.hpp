@@ -37,7 +37,8 @@ class Postgres {
   // `role` tells the connections of one bridge apart in pg_stat_activity ("writer 1").
   Postgres(const PostgresConfig& config, std::string role);
 
-  // Connects and prepares the session; throws DatabaseError.
+  // Connects and prepares the session; throws DatabaseError, with no connection then, or
+  // ConfigError for what will be refused each time.
   void connect();
   void close() { connection_.reset(); }
   bool connected() const { return connection_ != nullptr; }
@@ -66,6 +67,7 @@ class Postgres {
   std::vector<std::string> notifications();
 
  private:
+  void set_up_session();
   static void on_notice(void* postgres, const PGresult* notice);
   [[noreturn]] void fail(PGresult* result);
   [[noreturn]] void fail_connection();

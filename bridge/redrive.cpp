@@ -206,6 +206,13 @@ bool Redriver::decode(const std::vector<Request>& requests) {
            std::nullopt});
       continue;
     }
+    if (decoded.deleted) {
+      outcomes_.push_back({"rejected", std::string(reason_name(Reason::kTombstone)),
+                           "a delete counts from its Kafka timestamp, which a dead letter does not "
+                           "have: send the null value again",
+                           std::nullopt});
+      continue;
+    }
     const auto rejected = rejected_.find({request.place, request.offset});
     if (rejected != rejected_.end()) {
       outcomes_.push_back({"rejected", std::string(reason_name(Reason::kRejectedByDatabase)),

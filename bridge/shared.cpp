@@ -129,6 +129,9 @@ Shared::Shared(const Config& config, const Profile& profile, std::vector<std::st
       lists(profile.lists.size()),
       dedup(profile.topics.size(), config.bridge.dedup_max_ids),
       metrics(profile, static_cast<size_t>(config.bridge.workers)),
-      fault_point(config.bridge.fault_point) {}
+      fault_point(config.bridge.fault_point) {
+  const std::string& setting = config.kafka.instance_id;
+  if (!drain && setting != "auto" && setting != "off") instance_id = setting;
+}
 
 }  // namespace globalmart

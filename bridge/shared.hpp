@@ -17,6 +17,7 @@
 #include "bridge/dedup.hpp"
 #include "bridge/fault_point.hpp"
 #include "bridge/instant.hpp"
+#include "bridge/kafka_log.hpp"
 #include "bridge/lists.hpp"
 #include "bridge/metrics.hpp"
 #include "bridge/ownership.hpp"
@@ -112,11 +113,13 @@ struct Shared {
   Ownership ownership;
   Remembered remembered;
   Metrics metrics;
+  KafkaLog kafka_log;
   FaultPoint fault_point;
   StopSignal stop;
   Wakeup closer;
   Wakeup outbox;
-  std::string instance_id;  // static membership in the consumer group; empty: none
+  // Static membership in the consumer group; empty: none. Does not change once the workers run.
+  std::string instance_id;
 };
 
 // Status with which the process ends.

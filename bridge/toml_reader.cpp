@@ -1,6 +1,7 @@
 #include "bridge/toml_reader.hpp"
 
 #include <algorithm>
+#include <fstream>
 #include <sstream>
 
 #include "bridge/error.hpp"
@@ -37,6 +38,18 @@ std::string closest(std::string_view word, const std::vector<std::string>& candi
     }
   }
   return best;
+}
+
+std::optional<std::string> read_file(const std::string& file) {
+  std::ifstream stream(file, std::ios::binary);
+  std::string text;
+  char portion[4096];
+  while (stream.read(portion, sizeof portion) || stream.gcount() > 0) {
+    text.append(portion, static_cast<size_t>(stream.gcount()));
+  }
+  // A folder can be opened, but not be read to an end.
+  if (!stream.eof()) return std::nullopt;
+  return text;
 }
 
 TomlTable::TomlTable(const toml::table& table, std::string where)

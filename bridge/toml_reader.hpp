@@ -17,6 +17,9 @@ namespace globalmart {
 // The candidate that `word` was probably meant to be, or empty.
 std::string closest(std::string_view word, const std::vector<std::string>& candidates);
 
+// What a file holds; empty when it cannot be read, as a folder.
+std::optional<std::string> read_file(const std::string& file);
+
 class TomlTable {
  public:
   // `where` names the table in messages ("topics.cart").

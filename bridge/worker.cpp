@@ -15,9 +15,10 @@ namespace {
 using Clock_ = std::chrono::steady_clock;
 
 constexpr int kBrokerTimeoutMs = 10'000;
-constexpr int kIdleWaitMs = 200;        // without a batch in hand and without an age
 constexpr double kStopPatience = 10.0;  // seconds that a stop waits for the database
 constexpr auto kRedriveRound = std::chrono::seconds(1);
+// Who shares a name with another process in the group leaves it the partitions for so long.
+constexpr auto kFencePause = std::chrono::seconds(10);
 
 }  // namespace
 
@@ -25,6 +26,8 @@ Worker::Worker(Shared& shared, size_t number)
     : shared_(shared),
       number_(number),
       open_(shared),
+      intake_(shared, number, open_, limit_),
+      own_(intake_.own()),
       writer_(shared.config.postgres, shared.profile, "writer " + std::to_string(number + 1),
               shared.server_run, shared.fault_point),
       redriver_(shared, writer_, number) {}
@@ -47,6 +50,7 @@ void Worker::run() {
 void Worker::work() {
   int attempt = 0;
   while (!shared_.stop.requested()) {
+    bool fenced_by_name = false;
     try {
       run_session();
       return;
@@ -56,12 +60,15 @@ void Worker::work() {
       if (error.fenced() && shared_.drain) throw;
     } catch (const KafkaError& error) {
       // The group or the broker: begin anew with a fresh client.
-      if (limit_.due(error.what())) log_error(error.what(), {{"worker", number_ + 1}});
+      LogLimit& limit = error.fenced() ? fences_ : limit_;
+      if (limit.due(error.what())) log_error(error.what(), {{"worker", number_ + 1}});
       if (shared_.drain && (attempt >= 5 || error.refused())) throw;
+      fenced_by_name = error.fenced();
     }
     open_.abandon();
     let_go();
     shared_.metrics.set_ready(number_, false);
+    if (fenced_by_name) shared_.stop.wait_for(kFencePause);
     if (!pause(++attempt)) return;
   }
 }
@@ -72,29 +79,31 @@ void Worker::run_session() {
   source_.reset();
   source_ = std::make_unique<KafkaSource>(
       shared_.config.kafka, shared_.topics,
-      shared_.instance_id.empty() ? "" : shared_.instance_id + "-" + std::to_string(number_ + 1));
+      shared_.instance_id.empty() ? "" : shared_.instance_id + "-" + std::to_string(number_ + 1),
+      shared_.kafka_log);
+  intake_.read_from(*source_);
   start_reading();
   while (!shared_.stop.requested()) {
-    take_messages();
+    intake_.take_messages();
     if (fenced_) throw DatabaseError("GM001", "another bridge owns one of the partitions now");
     fill_batch();
     if (auto places = source_->take_assignment()) {
       take_over(*places);
-    } else if (reassign_) {
+    } else if (intake_.reassign()) {
       std::vector<PartitionId> places_again;
       for (const auto& [place, owned] : own_) places_again.push_back(place);
       if (flush() != Flushed::kYes) continue;
       take_over(places_again);
     }
     const bool aged = shared_.config.bridge.batch_age_ms > 0 && !open_.empty();
-    const bool end = shared_.drain && drained();
+    const bool end = shared_.drain && intake_.drained();
     if (aged || open_.full() || end) flush();
     if (fenced_) throw DatabaseError("GM001", "another bridge owns one of the partitions now");
     report_ends();
     const bool done = end && open_.empty();
     redrive(done);
     if (fenced_) throw DatabaseError("GM001", "another bridge owns one of the partitions now");
-    if (done && !reassign_) break;
+    if (done && !intake_.reassign()) break;
   }
   if (shared_.stop.begins_anew()) open_.abandon();
   if (flush() == Flushed::kYes) report_ends();
@@ -121,7 +130,7 @@ void Worker::start_reading() {
 
 // Becomes the owner of exactly these partitions and begins to read them where the database says.
 void Worker::take_over(const std::vector<PartitionId>& places) {
-  reassign_ = false;
+  intake_.reassigned();
   shared_.metrics.set_ready(number_, false);
   let_go();
   int attempt = 0;
@@ -179,137 +188,28 @@ void Worker::on_revoked() {
 
 void Worker::let_go() {
   for (const auto& [place, owned] : own_) shared_.ownership.remove(place, owned.epoch);
-  own_.clear();
-  last_owned_ = nullptr;
-  pending_.clear();
-  pending_begin_ = 0;
+  intake_.clear();
 }
 
-// Waits for messages, unless some are left from before.
-void Worker::take_messages() {
-  if (pending_begin_ < pending_.size()) return;
-  pending_.clear();
-  pending_begin_ = 0;
-  const int age = shared_.config.bridge.batch_age_ms;
-  const int wait = age > 0 ? age : kIdleWaitMs;
-  shared_.ownership.heard(number_, std::chrono::milliseconds(wait));
-  source_->consume(pending_, open_.room(), wait);
-  leave_ends();
-  shared_.ownership.heard(number_);
-}
-
-void Worker::leave_end(PartitionId place, OwnPartition& owned) {
-  if (!owned.at_end) return;
-  owned.at_end = false;
-  // The database must not take it for idle however long the batch waits.
-  if (shared_.ownership.set_at_end(place, owned.epoch, false)) shared_.closer.notify();
-}
-
-// What was taken may wait behind batches that the database does not let in.
-void Worker::leave_ends() {
-  const auto at_end = [](const auto& entry) { return entry.second.at_end; };
-  if (std::none_of(own_.begin(), own_.end(), at_end)) return;
-  const rd_kafka_message_t* last = nullptr;
-  for (const KafkaMessage& message : pending_) {
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) continue;
-    // Messages of one partition come in rows.
-    if (last && last->rkt == message->rkt && last->partition == message->partition) continue;
-    last = message.get();
-    const auto place = source_->place_of(*message);
-    const auto owned = place ? own_.find(*place) : own_.end();
-    if (owned != own_.end()) leave_end(*place, owned->second);
-  }
-}
-
-bool Worker::is_pending(PartitionId place) {
-  return std::any_of(pending_.begin() + static_cast<std::ptrdiff_t>(pending_begin_), pending_.end(),
-                     [&](const KafkaMessage& message) {
-                       return message && message->err == RD_KAFKA_RESP_ERR_NO_ERROR &&
-                              source_->place_of(*message) == place;
-                     });
-}
-
-// Moves them into the batch; a batch that is full is applied on the way.
+// Moves what was taken into the batch; a batch that is full is applied on the way.
 void Worker::fill_batch() {
-  while (pending_begin_ < pending_.size()) {
-    KafkaMessage& message = pending_[pending_begin_];
-    if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR) {
-      handle_event(*message);
-      ++pending_begin_;
-      continue;
-    }
-    const auto place = source_->place_of(*message);
-    // Messages of one partition come in rows: look it up when it changes.
-    if (!last_owned_ || !place || last_place_ != *place) {
-      const auto found = place ? own_.find(*place) : own_.end();
-      last_owned_ = found == own_.end() ? nullptr : &found->second;
-      if (place) last_place_ = *place;
-    }
-    if (last_owned_ == nullptr || message->offset < last_owned_->position) {
-      ++pending_begin_;
-      continue;
-    }
-    if (open_.full()) {
-      if (flush() != Flushed::kYes) return;
-      continue;
-    }
-    if (!take(message, *place, *last_owned_)) {
-      // Another worker's batch holds this id: end the own batch, then wait.
-      if (!open_.empty()) {
-        if (flush() != Flushed::kYes) return;
-      } else if (shared_.stop.requested()) {
+  while (true) {
+    switch (intake_.fill_batch()) {
+      case Intake::Filled::kAll:
         return;
-      }
-      continue;
+      case Intake::Filled::kFull:
+        if (flush() != Flushed::kYes) return;
+        break;
+      case Intake::Filled::kContested:
+        // Another worker's batch holds this id: end the own batch, then wait.
+        if (!open_.empty()) {
+          if (flush() != Flushed::kYes) return;
+        } else if (shared_.stop.requested()) {
+          return;
+        }
+        break;
     }
-    ++pending_begin_;
   }
-}
-
-bool Worker::take(KafkaMessage& message, PartitionId place, OwnPartition& owned) {
-  const int64_t offset = message->offset;
-  if (!open_.add(message, place)) return false;
-  owned.position = offset + 1;
-  leave_end(place, owned);
-  return true;
-}
-
-// What consume hands out besides messages.
-void Worker::handle_event(const rd_kafka_message_t& message) {
-  const auto place = source_->place_of(message);
-  switch (message.err) {
-    case RD_KAFKA_RESP_ERR__PARTITION_EOF: {
-      const auto owned = place ? own_.find(*place) : own_.end();
-      if (owned != own_.end() && message.offset >= owned->second.position && !is_pending(*place)) {
-        owned->second.at_end = true;
-        log_debug("the partition is at its end", {{"worker", number_ + 1},
-                                                  {"topic", source_->topic_name(place->topic)},
-                                                  {"partition", place->partition},
-                                                  {"offset", message.offset}});
-      }
-      break;
-    }
-    case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
-    case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
-      // Look again at what the topic has: retention, or another topic of the same name.
-      log_warn(rd_kafka_message_errstr(&message), {{"worker", number_ + 1}});
-      reassign_ = true;
-      break;
-    default:
-      if (const std::string text = rd_kafka_message_errstr(&message); limit_.due(text)) {
-        log_warn(text, {{"worker", number_ + 1},
-                        {"part", "kafka"},
-                        {"error", rd_kafka_err2name(message.err)}});
-      }
-      break;
-  }
-}
-
-bool Worker::drained() const {
-  if (pending_begin_ < pending_.size() || reassign_) return false;
-  return std::all_of(own_.begin(), own_.end(), [](const auto& entry) {
-    return entry.second.at_end || entry.second.position > entry.second.drain_end;
-  });
 }
 
 // Applies the batch in hand, as often as it takes. Afterwards there is no batch.
@@ -325,7 +225,7 @@ Worker::Flushed Worker::flush() {
         after_commit(Seconds(Clock_::now() - start).count());
         return Flushed::kYes;
       }
-      redo(refused);
+      intake_.redo(refused);
       continue;
     } catch (const DatabaseError& error) {
       shared_.metrics.database_error();
@@ -345,6 +245,9 @@ Worker::Flushed Worker::flush() {
       shared_.stop.begin_anew(error.what());
       give_up(uncertain);
       return Flushed::kGivenUp;
+    } catch (...) {
+      give_up(uncertain);
+      throw;
     }
     shared_.metrics.set_ready(number_, false);
     if (!pause(++attempt) || (!shared_.drain && source_->assignment_lost())) {
@@ -368,49 +271,6 @@ void Worker::give_up(bool uncertain) {
     open_.abandon();
   }
   let_go();
-}
-
-// Decodes the messages of the batch again; the refused ones become dead letters.
-void Worker::redo(const std::vector<Rejection>& refused) {
-  for (const Rejection& one : refused) {
-    log_warn("rejected by the database: " + one.detail,
-             {{"worker", number_ + 1},
-              {"topic", shared_.profile.topics[one.place.topic].name},
-              {"partition", one.place.partition},
-              {"offset", one.offset}});
-  }
-  // The broker tells the end of a partition once: it must not be forgotten here.
-  const OwnPartitions before = own_;
-  for (const auto& [place, advance] : open_.batch().advances()) {
-    // Back to where the batch began.
-    int64_t first = advance.next_offset;
-    for (const BatchMessage& message : open_.batch().messages()) {
-      if (message.place == place) first = std::min(first, message.offset);
-    }
-    own_.at(place).position = first;
-  }
-  const size_t count = open_.batch().message_count();
-  std::vector<KafkaMessage> again = open_.give_back(refused);
-  for (size_t i = pending_begin_; i < pending_.size(); ++i) again.push_back(std::move(pending_[i]));
-  pending_ = std::move(again);
-  pending_begin_ = 0;
-  // As many as before, fewer when another worker has claimed an id in the meantime.
-  while (open_.batch().message_count() < count && pending_begin_ < pending_.size()) {
-    KafkaMessage& message = pending_[pending_begin_];
-    if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
-      const auto place = source_->place_of(*message);
-      const auto owned = place ? own_.find(*place) : own_.end();
-      if (owned != own_.end() && !take(message, *place, owned->second)) {
-        if (open_.empty()) continue;
-        break;
-      }
-    }
-    ++pending_begin_;
-  }
-  for (auto& [place, owned] : own_) {
-    const OwnPartition& then = before.at(place);
-    if (then.at_end && owned.position == then.position) owned.at_end = true;
-  }
 }
 
 void Worker::after_commit(double seconds) {
@@ -447,7 +307,7 @@ void Worker::close() {
 
 // Partitions whose end is reached and committed; the closer tells the database.
 void Worker::report_ends() {
-  if (!open_.empty() || pending_begin_ < pending_.size()) return;
+  if (!open_.empty() || !intake_.taken()) return;
   bool changed = false;
   for (const auto& [place, owned] : own_) {
     if (owned.at_end) changed |= shared_.ownership.set_at_end(place, owned.epoch, true);
@@ -457,7 +317,7 @@ void Worker::report_ends() {
 
 void Worker::redrive(bool all) {
   const auto now = Clock_::now();
-  if (own_.empty() || reassign_ || (!all && now - last_redrive_ < kRedriveRound)) return;
+  if (own_.empty() || intake_.reassign() || (!all && now - last_redrive_ < kRedriveRound)) return;
   last_redrive_ = now;
   Redriver::Epochs epochs;
   for (const auto& [place, owned] : own_) epochs[place] = owned.epoch;

@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "bridge/intake.hpp"
 #include "bridge/kafka_source.hpp"
 #include "bridge/log.hpp"
 #include "bridge/open_batch.hpp"
@@ -39,22 +40,10 @@ class Worker {
   void on_revoked();
   void let_go();
 
-  void take_messages();
   void fill_batch();
-  // False when the message must wait for another worker's batch.
-  bool take(KafkaMessage& message, PartitionId place, OwnPartition& owned);
-  void handle_event(const rd_kafka_message_t& message);
-  bool drained() const;
-
-  // A message of a partition was taken from Kafka: it is not at its end, whenever it is applied.
-  void leave_end(PartitionId place, OwnPartition& owned);
-  void leave_ends();
-  bool is_pending(PartitionId place);
-
   Flushed flush();
   // Gives up the batch in hand and the partitions. `uncertain`: the batch may have been applied.
   void give_up(bool uncertain);
-  void redo(const std::vector<Rejection>& refused);
   void after_commit(double seconds);
   void close();
   void report_ends();
@@ -66,19 +55,16 @@ class Worker {
 
   Shared& shared_;
   const size_t number_;
+  LogLimit limit_;
   OpenBatch open_;
+  Intake intake_;
+  OwnPartitions& own_;  // of intake_
   Writer writer_;
   Redriver redriver_;
   std::unique_ptr<KafkaSource> source_;
-  OwnPartitions own_;
-  PartitionId last_place_;
-  OwnPartition* last_owned_ = nullptr;         // of last_place_, while it is known
   std::map<PartitionId, int64_t> drain_ends_;  // end offsets when each was taken over first
 
-  std::vector<KafkaMessage> pending_;  // taken from Kafka, not yet in a batch
-  size_t pending_begin_ = 0;
-  LogLimit limit_;
-  bool reassign_ = false;
+  LogLimit fences_;  // in the group, by name: not over with the next batch
   bool fenced_ = false;
   std::chrono::steady_clock::time_point last_tool_commit_{};
   std::chrono::steady_clock::time_point last_redrive_{};

@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import pty
+import random
 import re
 import signal
 import urllib.request
@@ -303,3 +304,122 @@ def test_what_retention_removed_is_told_and_counted(shop, broker):
     # Nothing is told again: the gap is behind what is committed.
     bridge.drain()
     assert not logged(bridge, "gone by retention") and database.value(stored) == expected
+
+
+def user(number, time, **more):
+    value = {"user_id": f"USER_{number}", "timestamp": instants.show(time), "country": "USA", **more}
+    return json.dumps(value).encode()
+
+
+def users(*changes):
+    """(key, value, Kafka timestamp) for partition 0 of the users' topic."""
+    return [Message(contract.USERS, 0, offset, *change) for offset, change in enumerate(changes)]
+
+
+def test_rows_that_the_database_refuses_in_its_own_ways(shop, broker):
+    """A value that is too long for an index, and a trigger with a SQLSTATE of its own."""
+    topics = Topics(broker, 1)
+    database = shop.database
+    database.execute("CREATE INDEX ON globalmart.users (age_range)")
+    database.execute(
+        """CREATE FUNCTION public.no_stranger() RETURNS trigger LANGUAGE plpgsql AS
+           $$ BEGIN RAISE EXCEPTION 'a stranger' USING ERRCODE = 'SH001'; END $$"""
+    )
+    database.execute(
+        "CREATE TRIGGER no_stranger BEFORE INSERT ON globalmart.cart_events FOR EACH ROW"
+        " WHEN (NEW.user_id = 'USER_13') EXECUTE FUNCTION public.no_stranger()"
+    )
+    time = CASE_CLOCK - instants.HOUR
+    long = random.Random(1).randbytes(10_000).hex()  # nothing that compression could shorten
+    topics.put(
+        users(
+            (b"USER_1", user(1, time), time),
+            (b"USER_2", user(2, time, age_range=long), time),
+            (b"USER_3", user(3, time), time),
+        )
+    )
+    messages = carts(0, 20)
+    messages[7] = messages[7]._replace(value=messages[7].value.replace(b"USER_00000001", b"USER_13"))
+    topics.put(messages)
+    bridge = shop.set_up(topics, CASE_CLOCK)
+    bridge.drain()
+    found = database.rows("SELECT topic, kafka_offset, reason, left(detail, 5) FROM globalmart.dead_letters")
+    assert sorted(found) == [
+        (contract.CART, 7, "rejected_by_database", "SH001"),
+        (contract.USERS, 1, "rejected_by_database", "54000"),
+    ]
+    assert database.value("SELECT count(*) FROM globalmart.cart_events") == 19
+    assert database.rows("SELECT user_id FROM globalmart.users ORDER BY 1") == [("USER_1",), ("USER_3",)]
+
+
+def test_tombstones(shop, broker):
+    """One deletes from its Kafka timestamp on; one that names nobody, or no version, is a dead letter."""
+    topics = Topics(broker, 1)
+    database = shop.database
+    time = CASE_CLOCK - instants.HOUR
+    minute = 60 * instants.SECOND
+    topics.put(
+        users(
+            (b"USER_1", user(1, time), time),
+            (b"USER_1", None, time + minute),
+            (b"USER_2", user(2, time), time),
+            (b"USER_2", None, time - minute),  # before that version
+            (None, None, time),
+            (b"nobody", None, time),
+            (b"USER_2", None, CASE_CLOCK + 2 * instants.HOUR),
+        )
+    )
+    topics.put([*carts(0, 1), carts(1, 1)[0]._replace(value=None)])
+    bridge = shop.set_up(topics, CASE_CLOCK)
+    bridge.drain()
+    assert database.rows("SELECT user_id FROM globalmart.users") == [("USER_2",)]
+    deleted = database.rows(
+        "SELECT user_id, event_time = %s, country FROM globalmart.user_changes WHERE deleted ORDER BY kafka_offset",
+        instants.show(time + minute),
+    )
+    assert deleted == [("USER_1", True, None), ("USER_2", False, None)]
+    found = database.rows("SELECT topic, kafka_offset, reason FROM globalmart.dead_letters")
+    assert sorted(found) == [
+        (contract.CART, 1, "tombstone"),
+        (contract.USERS, 4, "tombstone"),
+        (contract.USERS, 5, "tombstone"),
+        (contract.USERS, 6, "future_timestamp"),
+    ]
+
+
+def test_an_open_writer_does_not_stall_intake(shop, broker):
+    """Closing waits for a client's transaction that has inserted rows; the workers go on."""
+    topics = Topics(broker, 1)
+    database = shop.database
+    database.execute(
+        """SELECT globalmart.create_rollup('beside', $$
+             SELECT window_start, window_end, country, count(*) AS events
+             FROM globalmart.cart_events, globalmart.tumble(event_time, interval '10 seconds')
+             GROUP BY window_start, window_end, country $$, lateness => interval '0')"""
+    )
+    bridge = shop.set_up(topics, CASE_CLOCK)
+    stored = "SELECT count(*) FROM globalmart.cart_events WHERE kafka_partition >= 0"
+    closed = "SELECT coalesce(sum(events), 0) FROM globalmart.beside"
+    waits = (
+        "SELECT FROM pg_stat_activity WHERE application_name = 'globalmart-bridge closer'"
+        " AND datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    bridge.start()
+    with contextlib.closing(database.connect()) as client:
+        client.autocommit = False
+        client.cursor().execute(
+            "INSERT INTO globalmart.cart_events (event_time, event_id, event_type, user_id, session_id, country)"
+            " VALUES (%s, gen_random_uuid(), 'checkout', 'USER_1', gen_random_uuid(), 'USA')",
+            (instants.show(CASE_CLOCK - instants.HOUR + 89 * instants.SECOND),),
+        )
+        for first in range(0, 90, 30):
+            topics.put(carts(first, 30))
+            wait_until(
+                lambda: database.value(stored) == first + 30, "the rows", process=bridge.process
+            )
+            wait_until(lambda: database.rows(waits), "the closer to wait", process=bridge.process)
+        assert database.value(closed) == 0
+        client.commit()
+    # Eight windows are over, and the client's row is behind them.
+    wait_until(lambda: database.value(closed) == 80, "the windows", process=bridge.process)
+    assert bridge.stop() == 0

@@ -217,3 +217,33 @@ def test_the_connection_is_lost_while_it_redrives(shop, broker):
     wait_until(lambda: counts(database) == (10, 1, 0), "the repetition", process=bridge.process)
     assert bridge.stop() == 0
     assert "redrives wait" in bridge.log.read_text()
+
+
+def test_a_tombstone_is_not_redriven(shop, broker):
+    """Its Kafka timestamp, from which it deletes, is not kept: a newer version would be deleted, too."""
+    topics = Topics(broker, 1)
+    database = shop.database
+    shop.set_up(topics, CASE_CLOCK, bridge__workers=1)
+    key = b"USER_1"
+    user = {"user_id": "USER_1", "timestamp": instants.show(CASE_CLOCK - DAY), "country": "USA"}
+    ahead = CASE_CLOCK + DAY
+    topics.put(
+        [
+            Message(contract.USERS, 0, 0, key, json.dumps(user).encode(), CASE_CLOCK),
+            Message(contract.USERS, 0, 1, key, None, ahead),
+        ]
+    )
+    shop.bridge.drain()
+    assert letters(database) == [(1, "future_timestamp")]
+    assert database.value("SELECT globalmart.redrive_dead_letters('{}')") == 1
+    shop.bridge.drain()
+    ((offset, state, detail),) = redrives(database)
+    assert (offset, state) == (1, "rejected") and "Kafka timestamp" in detail
+    assert letters(database) == [(1, "tombstone")]
+    assert database.rows("SELECT user_id FROM globalmart.users") == [("USER_1",)]
+    # What it was for: the value again, from the producer, or a mended one.
+    mended = {**user, "timestamp": instants.show(CASE_CLOCK - instants.SECOND), "country": "UK"}
+    assert ask(database, 1, mended)
+    shop.bridge.drain()
+    assert letters(database) == []
+    assert database.rows("SELECT user_id, country FROM globalmart.users") == [("USER_1", "UK")]

@@ -10,7 +10,9 @@
 
 #include "bridge/config.hpp"
 #include "bridge/error.hpp"
+#include "bridge/fault_point.hpp"
 #include "bridge/http_server.hpp"
+#include "bridge/kafka_log.hpp"
 #include "bridge/kafka_settings.hpp"
 #include "bridge/log.hpp"
 #include "bridge/profile.hpp"
@@ -116,6 +118,91 @@ TEST_F(ConfigTest, ValuesAreChecked) {
   EXPECT_NE(error_of(file("[kafka\n"), {}), "");
 }
 
+TEST_F(ConfigTest, WhatLooksLikeASettingAndIsNone) {
+  EXPECT_EQ(error_of("", with({"bridge.=3"})), "--set bridge.=3: must be section.key=value");
+  EXPECT_NE(error_of("", with({"kafka.topics.=x"})), "");
+  EXPECT_NE(error_of("", with({"kafka.properties.=x"})), "");
+  EXPECT_EQ(error_of(folder_, least_), folder_ + ": cannot be read");
+  EXPECT_THROW(Profile::load(folder_), ConfigError);
+  EXPECT_THROW(read_secret(folder_, "key"), ConfigError);
+}
+
+// A text is taken as it stands, though it may be a number to TOML.
+TEST_F(ConfigTest, TextsOfArguments) {
+  const auto group = [&](const std::string& text) {
+    return Config::load("", with({"kafka.group_id=" + text})).kafka.group_id;
+  };
+  for (const char* text : {"1_000", "0x10", "+5", "007", "1000", "true", "1.50", "[1]"}) {
+    EXPECT_EQ(group(text), text);
+  }
+  EXPECT_EQ(group("\"quoted\""), "quoted");
+  EXPECT_EQ(Config::load("", with({"bridge.batch_messages=1_000"})).bridge.batch_messages, 1000u);
+}
+
+TEST_F(ConfigTest, TopicsHaveNamesOfTheirOwn) {
+  const Profile profile = Profile::shipped();
+  const auto error = [&](const std::vector<std::string>& topics) -> std::string {
+    std::vector<std::string> settings;
+    for (const std::string& one : topics) settings.push_back("kafka.topics." + one);
+    try {
+      Config::load("", with(settings)).topic_names(profile);
+    } catch (const ConfigError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_EQ(error({"cart=", "views="}), "");
+  EXPECT_EQ(error({"cart=transactions-topic", "transactions=cart-events-topic"}), "");
+  EXPECT_EQ(error({"cart=transactions-topic"}),
+            "kafka.topics: cart and transactions have one name, transactions-topic");
+  EXPECT_EQ(error({"views=x", "users=x"}), "kafka.topics: users and views have one name, x");
+  EXPECT_EQ(error({"alerts=users-topic"}),
+            "kafka.topics: users and alerts have one name, users-topic");
+  EXPECT_EQ(error({"alerts="}), "kafka.topics.alerts: must not be empty");
+}
+
+TEST_F(ConfigTest, TheConnectionStringIsRead) {
+  const auto error = [&](const std::string& dsn) {
+    return error_of("", {"kafka.bootstrap_servers=k", "postgres.dsn=" + dsn});
+  };
+  EXPECT_EQ(error("hst=x"), "postgres.dsn: invalid connection option \"hst\"");
+  EXPECT_NE(error("host=x dbname"), "");
+  EXPECT_NE(error("postgresql://h:5432/d?hst=x"), "");
+  EXPECT_EQ(error("host=/run/postgresql dbname=shop"), "");
+  EXPECT_EQ(error("postgres://u@h:5/d?sslmode=require"), "");
+  EXPECT_EQ(error("shop"), "");  // the name of a database alone
+  // What libpq says of it may repeat a part of the password.
+  const std::string text =
+      "[kafka]\nbootstrap_servers = \"k\"\n[postgres]\ndsn = \"password=correct horse\"\n";
+  EXPECT_EQ(error_of(file(text), {}), "postgres.dsn: is not a connection string of libpq");
+}
+
+TEST_F(ConfigTest, PropertiesOfTheBridgeItself) {
+  for (const char* name : {"check.crcs", "enable.auto.commit", "metadata.broker.list"}) {
+    EXPECT_NE(error_of("", with({std::string("kafka.properties.") + name + "=true"}))
+                  .find("is set by the bridge itself"),
+              std::string::npos)
+        << name;
+  }
+  const auto client_id = [&](const std::vector<std::string>& more) -> std::string {
+    const KafkaSettings settings = consumer_settings(Config::load("", with(more)).kafka, "");
+    char value[64] = "";
+    size_t size = sizeof value;
+    rd_kafka_conf_get(settings.get(), "client.id", value, &size);
+    return value;
+  };
+  EXPECT_EQ(client_id({}), "globalmart-bridge");
+  EXPECT_EQ(client_id({"kafka.properties.client.id=north"}), "north");
+}
+
+TEST_F(ConfigTest, FaultPoints) {
+  for (const char* text : {"", "in_copy", "in_copy:3"}) EXPECT_NO_THROW(FaultPoint{text}) << text;
+  for (const char* text : {"in_coppy", "in_copy:x", "in_copy:", "in_copy:0", "in_copy:-1",
+                           "in_copy:3x", "in_copy:99999999999999999999"}) {
+    EXPECT_THROW(FaultPoint{text}, ConfigError) << text;
+  }
+}
+
 TEST_F(ConfigTest, PropertiesOfLibrdkafkaAreChecked) {
   const auto error = [&](const std::vector<std::string>& properties) -> std::string {
     std::vector<std::string> settings;
@@ -200,6 +287,23 @@ TEST(Log, WhatComesAgainIsSaidOnce) {
   EXPECT_EQ(said, 20);
 }
 
+TEST(Log, WhatLibrdkafkaSaysWithEveryTry) {
+  const auto refused = [](const std::string& after) {
+    return "k:9092/1: Connect to ipv4#127.0.0.1:9092 failed: Connection refused (after " + after +
+           ")";
+  };
+  KafkaLog log;
+  EXPECT_TRUE(log.due(LogLevel::kError, "kafka", refused("0ms in state CONNECT")));
+  EXPECT_FALSE(log.due(LogLevel::kError, "kafka",
+                       refused("3ms in state CONNECT, 12 identical error(s) suppressed")));
+  EXPECT_TRUE(log.due(LogLevel::kError, "outbox", refused("0ms in state CONNECT")));
+  EXPECT_TRUE(log.due(LogLevel::kWarn, "kafka", "1/1 brokers are down"));
+  EXPECT_FALSE(log.due(LogLevel::kWarn, "kafka", "1/1 brokers are down"));
+  // Whoever wants to see more sees all of it.
+  EXPECT_TRUE(log.due(LogLevel::kDebug, "kafka", "x"));
+  EXPECT_TRUE(log.due(LogLevel::kDebug, "kafka", "x"));
+}
+
 TEST_F(ConfigTest, SecretsStayOutOfArgumentsAndOpenFiles) {
   EXPECT_NE(error_of("", with({"kafka.properties.sasl.password=x"})), "");
   EXPECT_NE(error_of("", {"kafka.bootstrap_servers=k", "postgres.dsn=password=x"}), "");
@@ -212,6 +316,20 @@ TEST_F(ConfigTest, SecretsStayOutOfArgumentsAndOpenFiles) {
   EXPECT_THROW(read_secret(file("secret\n", 0644), "key"), ConfigError);
   const Config config = Config::load("", with({"kafka.password_file=" + file("hidden\n", 0600)}));
   EXPECT_EQ(config.kafka.properties.at("sasl.password"), "hidden");
+}
+
+TEST_F(ConfigTest, FilesOfSecretsAreLookedAt) {
+  EXPECT_EQ(error_of("", with({"postgres.password_file=" + file("x", 0600)})), "");
+  EXPECT_NE(error_of("", with({"postgres.password_file=" + file("x", 0644)})), "");
+  EXPECT_NE(error_of("", with({"postgres.password_file=" + folder_ + "/absent"})), "");
+  for (const std::string property : {"ssl.key.location", "ssl.keystore.location"}) {
+    const std::string setting = "kafka.properties." + property + "=";
+    EXPECT_EQ(error_of("", with({setting + file("key", 0640)})), "");
+    const std::string open = file("key", 0644);
+    EXPECT_EQ(error_of("", with({setting + open})), "kafka.properties." + property + ": " + open +
+                                                        " can be read by everybody; chmod o-rwx " +
+                                                        open);
+  }
 }
 
 TEST(Duration, Forms) {
@@ -283,6 +401,16 @@ TEST(ProfileText, MistakesAreNamed) {
   says(kLeast + "line = \"#line\"\n", "needs 'rows'");
   says(kLeast + "gone = \"#deleted\"\n", "needs a catalogue topic");
   says("format = 2\n" + kLeast, "format 1");
+  std::string second = kLeast;
+  for (size_t at; (at = second.find("topics.t")) != std::string::npos;) {
+    second.replace(at, 8, "topics.u");
+  }
+  says(kLeast + second, "topics.u.topic: t-topic is the name of topics.t, too");
+  std::string alerts = kLeast;
+  for (size_t at; (at = alerts.find("topics.t")) != std::string::npos;) {
+    alerts.replace(at, 8, "topics.alerts");
+  }
+  says(alerts, "topics.alerts: ");
 }
 
 TEST(ProfileText, TypesMustFitTheirColumns) {
@@ -304,6 +432,13 @@ TEST(ProfileText, TypesMustFitTheirColumns) {
             "");
   EXPECT_NE(profile_error(with_member("{ type = \"text\", pattern = \"(\" }")), "");
   EXPECT_NE(profile_error(with_member("{ type = \"integer\", min = 2, max = 1 }")), "");
+  EXPECT_NE(profile_error(with_member("{ type = \"decimal\", column = \"numeric(4,2)x\" }")), "");
+  EXPECT_NE(profile_error(with_member("{ type = \"text\", max_bytes = -1 }")), "");
+  EXPECT_NE(profile_error(with_member("{ type = \"text\", min_bytes = -1, max_bytes = 5 }")), "");
+  const std::string objects = "members = { n = { type = \"text\" } } }";
+  EXPECT_EQ(profile_error(with_member("{ type = \"objects\", max_count = 5, " + objects)), "");
+  EXPECT_NE(profile_error(with_member("{ type = \"objects\", max_count = -1, " + objects)), "");
+  EXPECT_NE(profile_error(with_member("{ type = \"objects\", min_count = -1, " + objects)), "");
   EXPECT_NE(profile_error(with_member("{ type = \"uuid\", required = [\"x\"] }")), "");
 }
 

@@ -49,6 +49,13 @@ LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
 $$;
 COMMENT ON FUNCTION globalmart.greatest_event_time(text) IS 'The greatest event time of a domain that was committed, be it ahead of the clock; NULL before the first event';
 
+CREATE FUNCTION globalmart.log_has_costs(log text) RETURNS boolean
+LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+  SELECT EXISTS (SELECT FROM pg_attribute AS a
+                 WHERE a.attrelid = to_regclass(format('globalmart.%I', log)) AND a.attname = 'fold_cpu_seconds' AND NOT a.attisdropped)
+$$;
+COMMENT ON FUNCTION globalmart.log_has_costs(text) IS 'Whether a partial log has the columns for what its folds have spent: those of 1.0 had none';
+
 CREATE FUNCTION globalmart.create_domain(domain text) RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -66,30 +73,38 @@ BEGIN
   INSERT INTO globalmart.close_counter DEFAULT VALUES ON CONFLICT DO NOTHING;
   FOR generation IN 0..1 LOOP
     log := pg_catalog.format('partial_log_%s_%s', domain, generation);
-    IF pg_catalog.to_regclass('globalmart.' || log) IS NOT NULL THEN
+    IF pg_catalog.to_regclass('globalmart.' || log) IS NULL THEN
+      EXECUTE pg_catalog.format(
+        'CREATE TABLE globalmart.%I (plan_id int NOT NULL, slice timestamptz NOT NULL, '
+        'stamp bigint NOT NULL, groups int NOT NULL, body bytea NOT NULL, '
+        'fold_rows bigint, fold_seconds real, fold_cpu_seconds real) '
+        'WITH (fillfactor = 100, toast_tuple_target = 8160)', log);
+      EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I ALTER body SET STORAGE EXTERNAL', log);
+      EXECUTE pg_catalog.format('CREATE INDEX ON globalmart.%I (plan_id, slice)', log);
+      EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I OWNER TO globalmart_owner', log);
+      EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader', log);
+    ELSIF globalmart.log_has_costs(log) THEN
       CONTINUE;
+    ELSE
+      -- Made by a release before 1.1, here or where the dump came from.
+      EXECUTE pg_catalog.format(
+        'ALTER TABLE globalmart.%I ADD fold_rows bigint, ADD fold_seconds real, ADD fold_cpu_seconds real', log);
     END IF;
-    EXECUTE pg_catalog.format(
-      'CREATE TABLE globalmart.%I (plan_id int NOT NULL, slice timestamptz NOT NULL, '
-      'stamp bigint NOT NULL, groups int NOT NULL, body bytea NOT NULL) '
-      'WITH (fillfactor = 100, toast_tuple_target = 8160)', log);
-    EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I ALTER body SET STORAGE EXTERNAL', log);
-    EXECUTE pg_catalog.format('CREATE INDEX ON globalmart.%I (plan_id, slice)', log);
-    EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I OWNER TO globalmart_owner', log);
-    EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader', log);
     EXECUTE pg_catalog.format('COMMENT ON TABLE globalmart.%I IS %L', log,
       'Partials of open windows of domain ' || domain || ': chunks of groups, appended by folds, merged by closes');
     FOR told IN SELECT * FROM (VALUES
       ('plan_id', 'Plan, see partial_plans'), ('slice', 'Start of the slice of event time; of the first event for sessions'),
       ('stamp', 'Number of the publication that the fold saw'), ('groups', 'Number of groups in the chunk'),
-      ('body', 'The groups: keys and states, encoded')) AS c(name, meaning)
+      ('body', 'The groups: keys and states, encoded'), ('fold_rows', 'Rows that were folded into it; 0 for a copy'),
+      ('fold_seconds', 'Time that this took, for each of the rollups that share it; NULL, as the others: not recorded'),
+      ('fold_cpu_seconds', 'CPU time of it, shared likewise')) AS c(name, meaning)
     LOOP
       EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.%I IS %L', log, told.name, told.meaning);
     END LOOP;
   END LOOP;
 END
 $$;
-COMMENT ON FUNCTION globalmart.create_domain(text) IS 'Makes a watermark domain and its two partial logs; harmless when it is there';
+COMMENT ON FUNCTION globalmart.create_domain(text) IS 'Makes a watermark domain and its two partial logs, or gives logs of an older release the columns that they lack; harmless when all is there';
 
 -- Where a row came from. Every stream has it last, and named alike: it is the identity of a late row.
 CREATE FUNCTION globalmart.add_message_columns(relation regclass) RETURNS void

@@ -68,7 +68,7 @@ PartialLayout layout_of(const GroupStates& states) {
 std::vector<std::string> chunks_of(GroupTable& table) {
   std::vector<std::string> chunks;
   write_chunks(table.states(), table.all(), layout_of(table.states()),
-               [&](int64_t, int, std::string_view body) { chunks.emplace_back(body); });
+               [&](int64_t, int, uint64_t, std::string_view body) { chunks.emplace_back(body); });
   return chunks;
 }
 
@@ -154,9 +154,10 @@ void EncodeGroup(benchmark::State& state) {
   fill(table, rows);
   const PartialLayout layout = layout_of(table.states());
   for (auto _ : state)
-    write_chunks(table.states(), table.all(), layout, [](int64_t, int, std::string_view body) {
-      benchmark::DoNotOptimize(body.data());
-    });
+    write_chunks(table.states(), table.all(), layout,
+                 [](int64_t, int, uint64_t, std::string_view body) {
+                   benchmark::DoNotOptimize(body.data());
+                 });
   count_items(state, table.groups().size());
 }
 BENCHMARK(EncodeGroup);

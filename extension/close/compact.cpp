@@ -138,8 +138,9 @@ class Compactor {
   void write(int plan_id, store::ChunkBatch& batch) {
     std::vector<Group*> kept = layout_.sessions ? open_sessions() : table_.all();
     write_chunks(table_.states(), std::move(kept), layout_,
-                 [&](int64_t slice, int groups, std::string_view body) {
-                   batch.add(plan_id, slice, groups, body);
+                 [&](int64_t slice, int groups, uint64_t, std::string_view body) {
+                   // What their folds have spent is in fold_costs.
+                   batch.add({.plan_id = plan_id, .slice = slice, .groups = groups}, body);
                  });
   }
 

@@ -21,6 +21,7 @@ struct alignas(16) Group {
   int64_t last;
   const char* key_bytes;
   uint32_t key_length;
+  uint64_t rows;  // folded in; 0 for what is merged from chunks
 
   std::string_view key() const { return {key_bytes, key_length}; }
   char* states() { return reinterpret_cast<char*>(this + 1); }
@@ -142,7 +143,8 @@ class GroupTable {
   Group& make(uint64_t hash, int64_t slice, std::string_view key, bool copy_key = true) {
     auto* group = reinterpret_cast<Group*>(arena_.allocate(sizeof(Group) + states_.size()));
     if (copy_key) key = arena_.copy(key);
-    *group = {nullptr, hash, slice, kNever, -kNever, key.data(), static_cast<uint32_t>(key.size())};
+    *group = {nullptr, hash, slice, kNever, -kNever, key.data(), static_cast<uint32_t>(key.size()),
+              0};
     states_.initialize(group->states());
     return *group;
   }

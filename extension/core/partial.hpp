@@ -114,8 +114,8 @@ inline SessionSpan read_session_span(ByteReader& in) {
   return span;
 }
 
-// Writes groups of one table as chunks. `sink(slice, groups, body)` takes each: the start of its
-// slice (for sessions its earliest event), how many groups, the bytes.
+// Writes groups of one table as chunks. `sink(slice, groups, rows, body)` takes each: the start of
+// its slice (for sessions its earliest event), how many groups, of how many rows, the bytes.
 template <typename Sink>
 void write_chunks(const GroupStates& states, std::vector<Group*> order, const PartialLayout& layout,
                   Sink&& sink) {
@@ -129,10 +129,12 @@ void write_chunks(const GroupStates& states, std::vector<Group*> order, const Pa
   const size_t header = body.size();
   int64_t from = 0, slice = 0;
   int groups = 0;
+  uint64_t rows = 0;
   const auto flush = [&] {
-    if (groups > 0) sink(from, groups, std::string_view(body));
+    if (groups > 0) sink(from, groups, rows, std::string_view(body));
     body.resize(header);
     groups = 0;
+    rows = 0;
   };
   for (const Group* group : order) {
     if (groups > 0 &&
@@ -159,6 +161,7 @@ void write_chunks(const GroupStates& states, std::vector<Group*> order, const Pa
       from = std::min(from, group->first);
     }
     ++groups;
+    rows += group->rows;
   }
   flush();
 }

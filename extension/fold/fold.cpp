@@ -259,6 +259,7 @@ void fold_row(Program& program, PlanProgram& plan, RowView& row, Micros time, st
     if (time < group->first) group->first = time;
     if (time > group->last) group->last = time;
   }
+  ++group->rows;
   char* states = group->states();
   for (size_t index = 0; index < plan.aggregates.size(); ++index)
     fold_aggregate(plan, index, states, row);

@@ -9,6 +9,7 @@
 
 #include "core/group_table.hpp"
 #include "core/partial.hpp"
+#include "core/spent.hpp"
 #include "core/window.hpp"
 #include "pg/canonical.hpp"
 #include "pg/datum.hpp"
@@ -94,6 +95,12 @@ struct PlanProgram {
   Micros plain_until = kPlusInfinity;
   // All subscribers are definitions of the past: nothing plain is folded.
   bool retired = false;
+  // How many rollups a partial of this time is folded for.
+  int sharers(Micros slice) const {
+    int count = 0;
+    for (const Subscriber& subscriber : subscribers) count += subscriber.in_time(slice) ? 1 : 0;
+    return std::max(count, 1);
+  }
 };
 
 struct Detector {
@@ -133,6 +140,9 @@ struct Program {
   std::vector<ColumnCache> columns;
   uint64_t row = 0;
   bool busy = false;
+  // What writing the last batch's partials took, which is known when they are written: it is shared
+  // with the next batch.
+  Spent carried;
 };
 
 // The program for a stream, by name; compiled anew when the definitions moved. Call inside

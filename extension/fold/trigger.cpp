@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "core/spent.hpp"
 #include "fold/detect.hpp"
 #include "fold/fold.hpp"
 #include "fold/late.hpp"
@@ -73,7 +75,7 @@ class Nesting {
 };
 
 void fold_batch(const TriggerData* trigger, const char* domain, const store::DomainState& state,
-                Program& program) {
+                Program& program, const Spent& began) {
   Workspace& work = workspace(depth);
   const Nesting nesting(program);
   pg::guarded([&] {
@@ -86,15 +88,27 @@ void fold_batch(const TriggerData* trigger, const char* domain, const store::Dom
   });
   for (auto& plan : program.plans)
     write_chunks(plan->table.states(), plan->table.all(), plan->layout,
-                 [&](int64_t slice, int groups, std::string_view body) {
-                   work.chunks.add(plan->plan_id, slice, groups, body);
+                 [&](int64_t slice, int groups, uint64_t rows, std::string_view body) {
+                   work.chunks.add({.plan_id = plan->plan_id,
+                                    .slice = slice,
+                                    .groups = groups,
+                                    .sharers = plan->sharers(slice),
+                                    .rows = rows},
+                                   body);
                  });
+  const Spent folded = Spent::now();
+  if (!work.chunks.chunks.empty()) {
+    Spent spent = folded - began;
+    spent += std::exchange(program.carried, {});
+    work.chunks.share(spent);
+  }
   pg::guarded([&] {
     store::append_chunks(domain, state.generation, state.close_seq, work.chunks);
     if (work.outcome.has_sql_rows)
       store::append_sql_progress(domain, work.outcome.sql_max_event_time);
     append_late_rows(*program.stream, work.outcome.late);
   });
+  program.carried += Spent::now() - folded;
   run_detectors(program);
 }
 
@@ -138,6 +152,7 @@ GLOBALMART_FUNCTION(globalmart_fold_rows) {
   using namespace globalmart;
   const TriggerData* trigger = fold::checked_trigger(fcinfo);
   if (tuplestore_tuple_count(trigger->tg_newtable) == 0) return PointerGetDatum(nullptr);
+  const Spent began = Spent::now();
 
   const char* stream_name = trigger->tg_trigger->tgargs[0];
   const char* domain = nullptr;
@@ -171,6 +186,6 @@ GLOBALMART_FUNCTION(globalmart_fold_rows) {
   });
   if (!program->plans.empty() || !program->detectors.empty() ||
       program->stream->partition_column != 0)
-    fold::fold_batch(trigger, domain, state, *program);
+    fold::fold_batch(trigger, domain, state, *program, began);
   return PointerGetDatum(nullptr);
 }

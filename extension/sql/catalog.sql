@@ -143,7 +143,8 @@ CREATE TABLE globalmart.rollup_progress (
   published_by     xid8,
   backfilled_until timestamptz NOT NULL DEFAULT '-infinity',
   published_at     timestamptz,
-  merge_seconds    double precision NOT NULL DEFAULT 0
+  merge_seconds    double precision NOT NULL DEFAULT 0,
+  costs_from       timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE globalmart.rollup_progress IS 'How far each version is closed: published (closed_until), then appended (merged_until)';
 COMMENT ON COLUMN globalmart.rollup_progress.version_id IS 'Version of a rollup';
@@ -155,6 +156,41 @@ COMMENT ON COLUMN globalmart.rollup_progress.backfilled_until IS 'Windows that e
 COMMENT ON COLUMN globalmart.rollup_progress.published_at IS 'When windows were published last';
 COMMENT ON COLUMN globalmart.rollup_progress.merge_seconds IS 'How long the last merge took, seconds';
 COMMENT ON COLUMN globalmart.rollup_progress.published_by IS 'Transaction of the last publication: it must be committed before the merge';
+COMMENT ON COLUMN globalmart.rollup_progress.costs_from IS 'What windows that end later have cost is on record; NULL: of none';
+
+-- What the stream has spent, by event time: folds while they are in no log any more, and merges. Both are written
+-- by upkeep and closes alone.
+CREATE TABLE globalmart.fold_costs (
+  plan_id     int NOT NULL,
+  slice       timestamptz NOT NULL,
+  rows        bigint,
+  seconds     double precision,
+  cpu_seconds double precision,
+  PRIMARY KEY (plan_id, slice)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE globalmart.fold_costs IS 'What folds have spent on partials that have left their log: taken over when it is drained';
+COMMENT ON COLUMN globalmart.fold_costs.plan_id IS 'Plan, see partial_plans';
+COMMENT ON COLUMN globalmart.fold_costs.slice IS 'Start of the slice of event time; of the minute, where slices are narrower and for sessions';
+COMMENT ON COLUMN globalmart.fold_costs.rows IS 'Rows that were folded';
+COMMENT ON COLUMN globalmart.fold_costs.seconds IS 'Time that this took, for each of the rollups that share the plan; NULL, as the others: not all of it was recorded';
+COMMENT ON COLUMN globalmart.fold_costs.cpu_seconds IS 'CPU time of it, shared likewise';
+
+CREATE TABLE globalmart.merge_costs (
+  version_id  int NOT NULL,
+  minute      timestamptz NOT NULL,
+  windows     bigint NOT NULL,
+  rows        bigint NOT NULL,
+  seconds     double precision NOT NULL,
+  cpu_seconds double precision NOT NULL,
+  PRIMARY KEY (version_id, minute)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE globalmart.merge_costs IS 'What the merges of a version''s windows have spent';
+COMMENT ON COLUMN globalmart.merge_costs.version_id IS 'Version of a rollup';
+COMMENT ON COLUMN globalmart.merge_costs.minute IS 'Start of the minute up to whose end the windows ended';
+COMMENT ON COLUMN globalmart.merge_costs.windows IS 'Windows that got rows; of sessions every row is one';
+COMMENT ON COLUMN globalmart.merge_costs.rows IS 'Rows that were appended';
+COMMENT ON COLUMN globalmart.merge_costs.seconds IS 'Time that this took';
+COMMENT ON COLUMN globalmart.merge_costs.cpu_seconds IS 'CPU time of it';
 
 CREATE TABLE globalmart.close_counter (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),

@@ -6,6 +6,10 @@ LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'globalmart_set_processing_time';
 COMMENT ON FUNCTION globalmart.set_processing_time(timestamptz) IS
   'What processing_time() gives for the rest of the transaction; NULL ends it';
 
+CREATE FUNCTION globalmart.cpu_seconds() RETURNS double precision
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'globalmart_cpu_seconds';
+COMMENT ON FUNCTION globalmart.cpu_seconds() IS 'CPU time that this session has used';
+
 -- The partitions that a domain's watermark is made of. Rows that came by SQL are one more partition.
 CREATE VIEW globalmart.progress_by_partition AS
   SELECT p.domain, p.kafka_partition, p.max_event_time, p.last_message_at, p.at_end_since, p.checked_at
@@ -153,9 +157,17 @@ DECLARE
   progress globalmart.rollup_progress;
   columns text;
   keys text;
-  appended bigint := 0;
+  append text;
+  together boolean;
+  appended bigint;
   more bigint;
+  -- When windows with rows ended, and how many rows these are.
+  ends timestamptz[] := '{}';
+  counts bigint[] := '{}';
   started timestamptz := clock_timestamp();
+  started_cpu double precision := globalmart.cpu_seconds();
+  spent double precision;
+  spent_cpu double precision;
   closed_at timestamptz := globalmart.clock();
   window_end timestamptz;
   previous timestamptz;
@@ -169,25 +181,55 @@ BEGIN
   SELECT string_agg(quote_ident(c), ', ' ORDER BY n) INTO columns FROM unnest(version.columns) WITH ORDINALITY AS u(c, n);
   SELECT string_agg('q.' || quote_ident(k), ', ' ORDER BY n) INTO keys FROM unnest(version.key_columns) WITH ORDINALITY AS u(k, n);
   PERFORM globalmart.set_processing_time(closed_at);
+  -- Sorted by its key, an append fills the index from left to right.
+  append := format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, $3 FROM (%s) AS q%s', version.rollup, columns, version.close_query,
+                   CASE WHEN version.per_window OR keys IS NULL THEN '' ELSE ' ORDER BY ' || keys END);
+  -- What has ended together, or sessions in one minute, need not be asked row by row.
+  together := CASE version.window_kind
+    WHEN 'session' THEN globalmart.window_floor(progress.merged_until, interval '1 minute')
+                        = globalmart.window_floor(progress.closed_until - interval '1 microsecond', interval '1 minute')
+    ELSE progress.closed_until <= progress.merged_until + make_interval(secs => version.slide / 1e6) END;
   IF version.per_window THEN
     FOR window_end IN EXECUTE format('SELECT DISTINCT w.window_end FROM (%s) AS w ORDER BY 1', version.window_query)
                       USING progress.merged_until, progress.closed_until LOOP
       previous := window_end - interval '1 microsecond';
-      EXECUTE format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, $3 FROM (%s) AS q', version.rollup, columns, version.close_query)
-        USING previous, window_end, closed_at;
+      EXECUTE append USING previous, window_end, closed_at;
       GET DIAGNOSTICS more = ROW_COUNT;
-      appended := appended + more;
+      ends := ends || window_end;
+      counts := counts || more;
     END LOOP;
+  ELSIF together THEN
+    EXECUTE append USING progress.merged_until, progress.closed_until, closed_at;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    ends := ARRAY[progress.closed_until];
+    counts := ARRAY[more];
   ELSE
-    -- Sorted by its key, an append fills the index from left to right.
-    EXECUTE format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, $3 FROM (%s) AS q%s', version.rollup, columns,
-                   version.close_query, COALESCE(' ORDER BY ' || keys, ''))
-      USING progress.merged_until, progress.closed_until, closed_at;
-    GET DIAGNOSTICS appended = ROW_COUNT;
+    EXECUTE format(
+      'WITH added AS (%s RETURNING window_end) '
+      'SELECT array_agg(e.window_end), array_agg(e.rows) FROM (SELECT a.window_end, count(*) AS rows FROM added AS a GROUP BY 1) AS e', append)
+      INTO ends, counts USING progress.merged_until, progress.closed_until, closed_at;
   END IF;
   PERFORM globalmart.set_processing_time(NULL);
+  spent_cpu := globalmart.cpu_seconds() - started_cpu;
+  spent := extract(epoch FROM clock_timestamp() - started);
+  appended := (SELECT COALESCE(sum(n), 0) FROM unnest(counts) AS n);
+  -- Windows without a row have cost something, too.
+  IF appended = 0 THEN
+    ends := ARRAY[progress.closed_until];
+    counts := '{0}';
+  END IF;
+  -- Shared among the minutes by their rows.
+  INSERT INTO globalmart.merge_costs AS m (version_id, minute, windows, rows, seconds, cpu_seconds)
+  SELECT merge_version.version_id, e.minute, CASE version.window_kind WHEN 'session' THEN sum(e.rows) ELSE count(*) FILTER (WHERE e.rows > 0) END, sum(e.rows),
+         spent * COALESCE(sum(e.rows) / NULLIF(appended, 0), 1), spent_cpu * COALESCE(sum(e.rows) / NULLIF(appended, 0), 1)
+  FROM (SELECT COALESCE(globalmart.window_floor(u.window_end - interval '1 microsecond', interval '1 minute'), 'infinity') AS minute, u.rows
+        FROM unnest(ends, counts) AS u(window_end, rows)) AS e
+  GROUP BY e.minute
+  ON CONFLICT ON CONSTRAINT merge_costs_pkey DO UPDATE
+  SET windows = m.windows + EXCLUDED.windows, rows = m.rows + EXCLUDED.rows,
+      seconds = m.seconds + EXCLUDED.seconds, cpu_seconds = m.cpu_seconds + EXCLUDED.cpu_seconds;
   UPDATE globalmart.rollup_progress AS p
-  SET merged_until = p.closed_until, merge_seconds = extract(epoch FROM clock_timestamp() - started)
+  SET merged_until = p.closed_until, merge_seconds = spent, costs_from = COALESCE(p.costs_from, p.merged_until)
   WHERE p.version_id = merge_version.version_id;
   RETURN appended;
 END

@@ -2,6 +2,43 @@
 -- open windows still need is copied over, merged, and the old log is truncated once no snapshot can see
 -- what it held.
 
+-- What folds have spent is in the rows that they append, until the log is drained; by slice, and not finer than
+-- by minute.
+CREATE FUNCTION globalmart.log_costs(
+  log text, plan_id int, from_time timestamptz DEFAULT '-infinity', to_time timestamptz DEFAULT 'infinity')
+RETURNS TABLE (slice timestamptz, rows bigint, seconds double precision, cpu_seconds double precision)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY EXECUTE format(
+    'SELECT b.slice, CASE WHEN count(b.rows) = count(*) THEN sum(b.rows)::bigint END, '
+    '       CASE WHEN count(b.seconds) = count(*) THEN sum(b.seconds) END, '
+    '       CASE WHEN count(b.cpu_seconds) = count(*) THEN sum(b.cpu_seconds) END '
+    'FROM (SELECT CASE WHEN p.window_kind = ''slice'' AND p.slice_width >= 60000000 THEN l.slice '
+    '             ELSE globalmart.window_floor(l.slice, interval ''1 minute'', make_interval(secs => p.slice_offset / 1e6)) END AS slice, '
+    '             l.fold_rows AS rows, l.fold_seconds::double precision AS seconds, l.fold_cpu_seconds::double precision AS cpu_seconds '
+    '      FROM globalmart.partial_plans AS p JOIN globalmart.%I AS l USING (plan_id) '
+    '      WHERE p.plan_id = $1 AND l.slice >= $2 AND l.slice < $3 + interval ''1 minute'') AS b '
+    'WHERE b.slice >= $2 AND b.slice < $3 '
+    'GROUP BY b.slice', log)
+    USING plan_id, from_time, to_time;
+END
+$$;
+COMMENT ON FUNCTION globalmart.log_costs(text, int, timestamptz, timestamptz) IS
+  'What folds have spent on the partials of a plan that are in a log, as fold_costs has it of others; from_time <= slice < to_time';
+
+CREATE FUNCTION globalmart.take_log_costs(log text, plan_id int) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  INSERT INTO globalmart.fold_costs AS f (plan_id, slice, rows, seconds, cpu_seconds)
+  SELECT $2, c.slice, c.rows, c.seconds, c.cpu_seconds FROM globalmart.log_costs($1, $2) AS c
+  -- Not of rollups that were dropped. Copies have cost nothing that is not here already.
+  WHERE c.seconds IS DISTINCT FROM 0 AND EXISTS (SELECT FROM globalmart.rollup_versions AS v WHERE v.plan_id = $2)
+  ON CONFLICT ON CONSTRAINT fold_costs_pkey DO UPDATE
+  SET rows = f.rows + EXCLUDED.rows, seconds = f.seconds + EXCLUDED.seconds, cpu_seconds = f.cpu_seconds + EXCLUDED.cpu_seconds
+$$;
+COMMENT ON FUNCTION globalmart.take_log_costs(text, int) IS
+  'Takes what folds have spent on a plan over from a draining log, whose partials are copied without it';
+
 CREATE FUNCTION globalmart.compact_plan(domain text, plan_id int) RETURNS bigint
 LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'globalmart_compact_plan';
@@ -68,10 +105,12 @@ BEGIN
                                        WHERE v.plan_id = a.plan_id AND g.merged_until < g.closed_until) AS needs_stamps
              FROM globalmart.partial_plans AS a WHERE a.domain = d.domain ORDER BY a.plan_id LOOP
       IF p.needs_stamps THEN
-        -- A rollup that failed or was paused between publication and merge: it will ask what came before.
+        -- A rollup that failed or was paused between publication and merge: it will ask what came before. As they are,
+        -- partials keep what they have cost, too.
         EXECUTE format('INSERT INTO globalmart.partial_log_%1$s_%2$s SELECT * FROM globalmart.partial_log_%1$s_%3$s WHERE plan_id = $1',
                        d.domain, d.generation, 1 - d.generation) USING p.plan_id;
       ELSE
+        PERFORM globalmart.take_log_costs(format('partial_log_%s_%s', d.domain, 1 - d.generation), p.plan_id);
         PERFORM globalmart.compact_plan(d.domain, p.plan_id);
       END IF;
     END LOOP;

@@ -369,6 +369,25 @@ BEGIN
                             WHERE o.sent_at < now_at - globalmart.setting('alerts_retention')::interval LIMIT most));
   GET DIAGNOSTICS deleted = ROW_COUNT;
   total := total + deleted;
+  -- What a span has cost is asked for beside a batch over its raw rows.
+  WITH gone AS MATERIALIZED (
+    SELECT DISTINCT v.version_id, v.plan_id, d.from_time, d.to_time
+    FROM globalmart.dropped_spans AS d
+    JOIN globalmart.streams AS s ON s.stream = d.stream
+    JOIN globalmart.rollup_versions AS v ON v.domain = s.domain
+    WHERE CASE WHEN v.plan_id IS NOT NULL THEN globalmart.version_reads(v.query, d.stream) END),
+  folds AS (
+    DELETE FROM globalmart.fold_costs AS f
+    WHERE f.ctid = ANY (ARRAY(SELECT o.ctid FROM globalmart.fold_costs AS o JOIN gone AS g USING (plan_id)
+                              WHERE o.slice >= g.from_time AND o.slice < g.to_time LIMIT most))
+    RETURNING f.plan_id),
+  merges AS (
+    DELETE FROM globalmart.merge_costs AS m
+    WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM globalmart.merge_costs AS o JOIN gone AS g USING (version_id)
+                              WHERE o.minute >= g.from_time AND o.minute < g.to_time LIMIT most))
+    RETURNING m.version_id)
+  SELECT count(*) INTO deleted FROM (TABLE folds UNION ALL TABLE merges) AS t;
+  total := total + deleted;
   -- The shop's; how the last night and the last good one went stays known.
   IF to_regclass('globalmart.etl_runs') IS NOT NULL THEN
     DELETE FROM globalmart.etl_runs AS e
@@ -384,7 +403,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.delete_old_records(int) IS
-  'Deletes some late events, dead letters, finished redrives, sent alerts and runs of run_etl() that are older than their retention settings; gives how many';
+  'Deletes some late events, dead letters, finished redrives, sent alerts and runs of run_etl() that are older than their retention settings, and what folds and merges of event time have cost whose raw rows are gone; gives how many';
 
 CREATE FUNCTION globalmart.rollup_names() RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$

@@ -68,8 +68,8 @@ BEGIN
           plan.aggregate_numbers, description.window_kind, description.width, description.slide,
           description.window_offset, add_version.live_from, description.close_query, description.window_query,
           description.per_window, description.column_names, description.key_columns, description.clock_columns);
-  INSERT INTO globalmart.rollup_progress (version_id, domain, closed_until, merged_until)
-  VALUES (version_id, add_version.domain, add_version.live_from, add_version.live_from);
+  INSERT INTO globalmart.rollup_progress (version_id, domain, closed_until, merged_until, costs_from)
+  VALUES (version_id, add_version.domain, add_version.live_from, add_version.live_from, add_version.live_from);
   RETURN version_id;
 END
 $$;
@@ -122,11 +122,16 @@ COMMENT ON FUNCTION globalmart.mend_versions(text, text) IS
 
 CREATE FUNCTION globalmart.delete_versions(rollup text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  DELETE FROM globalmart.merge_costs AS m USING globalmart.rollup_versions AS v
+  WHERE v.version_id = m.version_id AND v.rollup = $1;
+  DELETE FROM globalmart.fold_costs AS f USING globalmart.rollup_versions AS v
+  WHERE v.plan_id = f.plan_id AND v.rollup = $1
+    AND NOT EXISTS (SELECT FROM globalmart.rollup_versions AS o WHERE o.plan_id = v.plan_id AND o.rollup <> v.rollup);
   DELETE FROM globalmart.rollup_progress AS p USING globalmart.rollup_versions AS v
   WHERE v.version_id = p.version_id AND v.rollup = $1;
   DELETE FROM globalmart.rollup_versions AS v WHERE v.rollup = $1;
 $$;
-COMMENT ON FUNCTION globalmart.delete_versions(text) IS 'Forgets the definitions of a rollup or detector, and how far they were closed';
+COMMENT ON FUNCTION globalmart.delete_versions(text) IS 'Forgets the definitions of a rollup or detector, how far they were closed and what they cost';
 
 -- Queries are kept as text, in which PostgreSQL sees nothing. A function that has them as its body is what it knows
 -- the dependencies by: a DROP of what a definition reads is refused, and a dump restores things in their order. Nobody

@@ -109,7 +109,8 @@ BEGIN
     END IF;
     EXECUTE pg_catalog.format(
       'CREATE TABLE globalmart.%I (plan_id int NOT NULL, slice timestamptz NOT NULL, '
-      'stamp bigint NOT NULL, groups int NOT NULL, body bytea NOT NULL) '
+      'stamp bigint NOT NULL, groups int NOT NULL, body bytea NOT NULL, '
+      'fold_rows bigint, fold_seconds real, fold_cpu_seconds real) '
       'WITH (fillfactor = 100, toast_tuple_target = 8160)', log);
     EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I ALTER body SET STORAGE EXTERNAL', log);
     EXECUTE pg_catalog.format('CREATE INDEX ON globalmart.%I (plan_id, slice)', log);
@@ -120,7 +121,9 @@ BEGIN
     FOR told IN SELECT * FROM (VALUES
       ('plan_id', 'Plan, see partial_plans'), ('slice', 'Start of the slice of event time; of the first event for sessions'),
       ('stamp', 'Number of the publication that the fold saw'), ('groups', 'Number of groups in the chunk'),
-      ('body', 'The groups: keys and states, encoded')) AS c(name, meaning)
+      ('body', 'The groups: keys and states, encoded'), ('fold_rows', 'Rows that were folded into it; 0 for a copy'),
+      ('fold_seconds', 'Time that this took, for each of the rollups that share it; NULL, as the others: not recorded'),
+      ('fold_cpu_seconds', 'CPU time of it, shared likewise')) AS c(name, meaning)
     LOOP
       EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.%I IS %L', log, told.name, told.meaning);
     END LOOP;

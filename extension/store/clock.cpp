@@ -1,6 +1,7 @@
 #include "store/clock.hpp"
 
 #include "core/hash.hpp"
+#include "core/spent.hpp"
 #include "pg/entry.hpp"
 
 extern "C" {
@@ -117,4 +118,8 @@ GLOBALMART_FUNCTION(globalmart_set_processing_time) {
   else
     globalmart::store::set_processing_time(PG_GETARG_TIMESTAMPTZ(0));
   PG_RETURN_VOID();
+}
+
+GLOBALMART_FUNCTION(globalmart_cpu_seconds) {
+  PG_RETURN_FLOAT8(1e-9 * static_cast<double>(globalmart::Spent::now().cpu));
 }

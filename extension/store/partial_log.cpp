@@ -6,7 +6,7 @@ namespace globalmart::store {
 
 namespace {
 
-enum Column { kPlan, kSlice, kStamp, kGroups, kBody, kColumns };
+enum Column { kPlan, kSlice, kStamp, kGroups, kBody, kRows, kSeconds, kCpuSeconds, kColumns };
 
 }  // namespace
 
@@ -35,6 +35,9 @@ void append_chunks(const char* domain, int generation, int64_t stamp, const Chun
     values[kStamp] = Int64GetDatum(stamp);
     values[kGroups] = Int32GetDatum(chunk.groups);
     values[kBody] = PointerGetDatum(body);
+    values[kRows] = Int64GetDatum(static_cast<int64>(chunk.rows));
+    values[kSeconds] = Float4GetDatum(chunk.fold_seconds);
+    values[kCpuSeconds] = Float4GetDatum(chunk.fold_cpu_seconds);
     HeapTuple tuple = heap_form_tuple(slot->tts_tupleDescriptor, values, nulls);
     tuple->t_tableOid = RelationGetRelid(log);
     ExecStoreHeapTuple(tuple, slot, false);

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/spent.hpp"
 #include "core/window.hpp"
 #include "pg/postgres.hpp"
 #include "store/progress.hpp"
@@ -14,17 +15,35 @@ namespace globalmart::store {
 // Chunks of one transaction, before they are written: bodies lie one after another in `bytes`.
 struct ChunkBatch {
   struct Chunk {
-    int plan_id;
-    int64_t slice;
-    int groups;
-    size_t offset;
-    size_t length;
+    int plan_id = 0;
+    int64_t slice = 0;
+    int groups = 0;
+    int sharers = 1;         // rollups that its cost is shared by
+    uint64_t rows = 0;       // folded into it
+    float fold_seconds = 0;  // each sharer's part of what the batch has spent
+    float fold_cpu_seconds = 0;
+    size_t offset = 0;
+    size_t length = 0;
   };
   std::vector<Chunk> chunks;
   std::string bytes;
-  void add(int plan_id, int64_t slice, int groups, std::string_view body) {
-    chunks.push_back({plan_id, slice, groups, bytes.size(), body.size()});
+  void add(Chunk chunk, std::string_view body) {
+    chunk.offset = bytes.size();
+    chunk.length = body.size();
+    chunks.push_back(chunk);
     bytes.append(body);
+  }
+  // Shares what a batch has spent among its chunks by their rows, and then in equal parts among the
+  // rollups that each is for.
+  void share(const Spent& spent) {
+    uint64_t rows = 0;
+    for (const Chunk& chunk : chunks) rows += chunk.rows;
+    for (Chunk& chunk : chunks) {
+      const double part =
+          1e-9 * static_cast<double>(chunk.rows) / static_cast<double>(rows) / chunk.sharers;
+      chunk.fold_seconds = static_cast<float>(part * static_cast<double>(spent.wall));
+      chunk.fold_cpu_seconds = static_cast<float>(part * static_cast<double>(spent.cpu));
+    }
   }
   void clear() {
     chunks.clear();

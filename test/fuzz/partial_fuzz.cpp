@@ -78,7 +78,7 @@ std::vector<std::string> write_all(GroupTable& table, bool sessions) {
     layout.entries.push_back({static_cast<uint32_t>(layout.entries.size()), spec.kind, spec.form});
   std::vector<std::string> chunks;
   write_chunks(table.states(), table.all(), layout,
-               [&](int64_t, int, std::string_view body) { chunks.emplace_back(body); });
+               [&](int64_t, int, uint64_t, std::string_view body) { chunks.emplace_back(body); });
   return chunks;
 }
 

@@ -177,7 +177,7 @@ Said say(GroupTable& table) {
 std::vector<std::string> chunks_of(GroupTable& table) {
   std::vector<std::string> chunks;
   write_chunks(table.states(), table.all(), layout_of(table.states()),
-               [&](int64_t, int, std::string_view body) { chunks.emplace_back(body); });
+               [&](int64_t, int, uint64_t, std::string_view body) { chunks.emplace_back(body); });
   return chunks;
 }
 

@@ -183,7 +183,7 @@ struct Chunk {
 std::vector<Chunk> chunks_of(GroupTable& table, bool sessions = false) {
   std::vector<Chunk> chunks;
   write_chunks(table.states(), table.all(), layout_of(table.states(), sessions),
-               [&](int64_t slice, int groups, std::string_view body) {
+               [&](int64_t slice, int groups, uint64_t, std::string_view body) {
                  chunks.push_back({slice, groups, std::string(body)});
                });
   return chunks;

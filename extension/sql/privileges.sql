@@ -94,7 +94,9 @@ GRANT EXECUTE ON FUNCTION
   globalmart.delete_old_default_rows(text, int),
   globalmart.delete_old_records(int),
   globalmart.rollup_names(),
-  globalmart.delete_old_rollup_rows(text, int)
+  globalmart.delete_old_rollup_rows(text, int),
+  globalmart.try_run_lock(),
+  globalmart.release_run_lock()
 TO globalmart_operator;
 GRANT EXECUTE ON PROCEDURE
   globalmart.close_windows(),

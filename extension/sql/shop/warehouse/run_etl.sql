@@ -229,12 +229,15 @@ CREATE OR REPLACE PROCEDURE globalmart.run_etl(day date DEFAULT NULL)
 LANGUAGE plpgsql AS $$
 DECLARE
   run bigint;
-  due record;
+  step_no int;
+  step text;
   failure text;
   code text;
 BEGIN
-  -- The lock is the session's: it goes with whoever is killed.
-  IF NOT pg_catalog.pg_try_advisory_lock(1735287117, 1) THEN
+  -- In a transaction block this fails at once, before anything is done.
+  COMMIT;
+  -- It goes with whoever is killed, and with the call that ends by an error, wherever that is.
+  IF NOT globalmart.try_run_lock() THEN
     RAISE NOTICE 'run_etl() is at work in another session'
       USING HINT = 'See globalmart.etl_progress.';
     RETURN;
@@ -242,25 +245,32 @@ BEGIN
   run := globalmart.begin_run(day);
   COMMIT;
   LOOP
-    SELECT s.step_no, s.step INTO due FROM globalmart.begin_step(run) AS s;
-    COMMIT;
-    EXIT WHEN due.step IS NULL;
+    step_no := NULL;
     BEGIN
-      PERFORM globalmart.do_step(run, due.step_no);
+      SELECT s.step_no, s.step INTO step_no, step FROM globalmart.begin_step(run) AS s;
     EXCEPTION WHEN OTHERS OR query_canceled THEN
       failure := SQLERRM;
       code := SQLSTATE;
     END;
-    IF failure IS NOT NULL THEN
-      PERFORM globalmart.fail_step(run, due.step_no, failure);
+    IF failure IS NULL THEN
       COMMIT;
-      PERFORM pg_catalog.pg_advisory_unlock(1735287117, 1);
+      EXIT WHEN step IS NULL;
+      BEGIN
+        PERFORM globalmart.do_step(run, step_no);
+      EXCEPTION WHEN OTHERS OR query_canceled THEN
+        failure := SQLERRM;
+        code := SQLSTATE;
+      END;
+    END IF;
+    IF failure IS NOT NULL THEN
+      PERFORM globalmart.fail_step(run, step_no, failure);
+      COMMIT;
       RAISE EXCEPTION USING ERRCODE = code, MESSAGE = failure,
         HINT = 'What was loaded before is committed; the next run_etl() goes on from there. See globalmart.etl_steps.';
     END IF;
     COMMIT;
   END LOOP;
-  PERFORM pg_catalog.pg_advisory_unlock(1735287117, 1);
+  PERFORM globalmart.release_run_lock();
 END
 $$;
 COMMENT ON PROCEDURE globalmart.run_etl(date) IS

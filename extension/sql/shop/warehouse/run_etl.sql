@@ -49,6 +49,10 @@ BEGIN
     CROSS JOIN unnest('{fact_sales,fact_cart_events,fact_product_views}'::text[]) AS f(fact)
   LOOP
     EXECUTE format('ANALYZE %s', leaf);
+    -- Nor does an index by blocks know of blocks that are new.
+    PERFORM brin_summarize_new_values(x.indexrelid)
+    FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid JOIN pg_am AS m ON m.oid = c.relam
+    WHERE x.indrelid = leaf AND m.amname = 'brin';
   END LOOP;
   INSERT INTO globalmart.raw_reader_progress AS p (reader, stream, kafka_partition, next_offset)
   SELECT 'warehouse', s.stream, s.kafka_partition, s.until_offset FROM globalmart.etl_spans AS s

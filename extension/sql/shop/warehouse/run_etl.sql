@@ -180,20 +180,27 @@ BEGIN
       SELECT * INTO counts FROM globalmart.load_day(due.day);
     WHEN 'end load' THEN
       PERFORM globalmart.end_load();
-      -- Nights that were missed, and days without an event.
+      -- RFM is of every day with a sale in its span, also of nights that were missed and days without an event.
       INSERT INTO globalmart.etl_analyses (analysis, day)
-      SELECT a.analysis, d.day::date
-      FROM (SELECT max(e.day) AS day FROM globalmart.etl_analyses AS e WHERE e.done_at IS NOT NULL) AS last
-      CROSS JOIN generate_series(last.day::timestamp, (SELECT r.analysis_day FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id)::timestamp,
-                                 interval '1 day') AS d(day)
-      CROSS JOIN unnest('{sales,products,rfm}'::text[]) AS a(analysis)
-      ORDER BY 1, 2
+      SELECT 'rfm', d.day::date
+      FROM (SELECT r.analysis_day, globalmart.setting('rfm_span')::interval AS span
+            FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id) AS r
+      CROSS JOIN LATERAL generate_series((SELECT min(e.day) FROM globalmart.etl_analyses AS e WHERE e.analysis = 'sales')::timestamp,
+                                         r.analysis_day::timestamp, interval '1 day') AS d(day)
+      WHERE EXISTS (SELECT FROM globalmart.etl_analyses AS e
+                    WHERE e.analysis = 'sales' AND e.day <= d.day AND (r.span IS NULL OR d.day + interval '1 day' - r.span < e.day + 1))
+      ORDER BY 2
       ON CONFLICT DO NOTHING;
-      -- What looks ahead is done once, for the last day, when there is any day to look at.
-      DELETE FROM globalmart.etl_analyses AS a WHERE a.analysis = 'forecast';
+      -- What looks ahead is done once, for the last day, when there is any day to look at. What was forecast from a later
+      -- day stays.
+      DELETE FROM globalmart.etl_analyses AS a
+      USING globalmart.etl_runs AS r
+      WHERE a.analysis = 'forecast' AND r.run_id = do_step.run_id AND a.day <= r.analysis_day;
       INSERT INTO globalmart.etl_analyses (analysis, day)
       SELECT 'forecast', r.analysis_day FROM globalmart.etl_runs AS r
-      WHERE r.run_id = do_step.run_id AND EXISTS (SELECT FROM globalmart.etl_analyses);
+      WHERE r.run_id = do_step.run_id AND EXISTS (SELECT FROM globalmart.etl_analyses)
+        AND NOT EXISTS (SELECT FROM globalmart.etl_analyses AS a WHERE a.analysis = 'forecast')
+        AND NOT EXISTS (SELECT FROM warehouse.demand_forecast AS f WHERE f.forecast_date > r.analysis_day + 7);
     WHEN 'analyse sales' THEN
       counts.rows_written := globalmart.analyse_sales(due.day);
     WHEN 'analyse products' THEN

@@ -19,3 +19,9 @@ $$;
 GRANT USAGE ON SCHEMA globalmart TO globalmart_writer, globalmart_reader, globalmart_operator;
 GRANT USAGE ON SCHEMA warehouse TO globalmart_reader;
 GRANT USAGE, CREATE ON SCHEMA globalmart, warehouse TO globalmart_owner;
+-- The night and rebuild_rollup() put rows into temporary tables, also where PUBLIC may make none.
+DO $$
+BEGIN
+  EXECUTE pg_catalog.format('GRANT TEMPORARY ON DATABASE %I TO globalmart_owner', pg_catalog.current_database());
+END
+$$;

@@ -50,6 +50,10 @@ BEGIN
     PERFORM globalmart.mark_for_analysis(days, '{sales}') WHERE days IS NOT NULL;
   END IF;
   EXECUTE format('SELECT min(a.analysis_date), max(a.analysis_date) FROM warehouse.%I AS a', analysis) INTO first_day, last_day;
+  -- Nothing analysed yet: least() below would pass over the bound, and versions go on to the year 9999.
+  IF first_day IS NULL THEN
+    RETURN;
+  END IF;
   -- Days at whose end another version is in force than before, or the same with another category.
   EXECUTE format(
     'CREATE TEMP TABLE etl_moved_days ON COMMIT DROP AS '

@@ -187,8 +187,10 @@ BEGIN
             FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id) AS r
       CROSS JOIN LATERAL generate_series((SELECT min(e.day) FROM globalmart.etl_analyses AS e WHERE e.analysis = 'sales')::timestamp,
                                          r.analysis_day::timestamp, interval '1 day') AS d(day)
-      WHERE EXISTS (SELECT FROM globalmart.etl_analyses AS e
-                    WHERE e.analysis = 'sales' AND e.day <= d.day AND (r.span IS NULL OR d.day + interval '1 day' - r.span < e.day + 1))
+      WHERE NOT EXISTS (SELECT FROM globalmart.etl_analyses AS e WHERE e.analysis = 'rfm' AND e.day = d.day)
+        AND EXISTS (SELECT FROM globalmart.etl_analyses AS e
+                    WHERE e.analysis = 'sales' AND e.day <= d.day
+                      AND e.day > coalesce(d.day + interval '1 day' - r.span - interval '1 day', '-infinity'))
       ORDER BY 2
       ON CONFLICT DO NOTHING;
       -- What looks ahead is done once, for the last day, when there is any day to look at. What was forecast from a later

@@ -74,5 +74,17 @@ WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e' AND d.refclassid = 'p
   AND c.relkind IN ('r', 'S') AND NOT c.oid = ANY ((SELECT e.extconfig FROM pg_extension AS e WHERE e.extname = 'globalmart')::oid[])
 ORDER BY 1;
 
+-- The night works where PUBLIC may make no temporary tables: a session of its own, since the first one asks.
+SET globalmart.now = '2026-11-24 12:00:00+00';
+INSERT INTO globalmart.user_changes (event_time, user_id, deleted, country) VALUES ('2026-11-24 11:00:00+00', 'USER_1', false, 'UK');
+REVOKE TEMPORARY ON DATABASE regress_globalmart_privileges FROM PUBLIC;
+\c
+\pset format unaligned
+SET globalmart.now = '2026-11-24 12:00:00+00';
+SET ROLE globalmart_operator;
+CALL globalmart.run_etl();
+RESET ROLE;
+SELECT user_id, country FROM warehouse.dim_customers;
+
 \c contrib_regression
 DROP DATABASE regress_globalmart_privileges;

@@ -1,4 +1,4 @@
-// A forecast of a series, for SQL.
+// A forecast of a series, and series with gaps, for SQL.
 #include <cmath>
 #include <vector>
 
@@ -36,6 +36,37 @@ Series series_of(ArrayType* array) {
 
 }  // namespace
 }  // namespace globalmart::commands
+
+// dense_series(steps int[], units float8[], last_step int) -> float8[]
+GLOBALMART_FUNCTION(globalmart_dense_series) {
+  using namespace globalmart::commands;
+  ArrayType* steps = PG_GETARG_ARRAYTYPE_P(0);
+  const Series units = series_of(PG_GETARG_ARRAYTYPE_P(1));
+  const int last = PG_GETARG_INT32(2);
+  if (ARR_NDIM(steps) > 1 || ArrayGetNItems(ARR_NDIM(steps), ARR_DIMS(steps)) != units.count)
+    ereport(ERROR, errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR), errmsg("each step has one value"));
+  if (array_contains_nulls(steps))
+    ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("a step is not NULL"));
+  if (units.count == 0) PG_RETURN_ARRAYTYPE_P(construct_empty_array(FLOAT8OID));
+  const auto* numbers = reinterpret_cast<const int32*>(ARR_DATA_PTR(steps));
+  int first = last;
+  for (int i = 0; i < units.count; ++i) {
+    if (numbers[i] > last)
+      ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+              errmsg("step %d is after the last, %d", numbers[i], last));
+    first = Min(first, numbers[i]);
+  }
+  const int64 count = static_cast<int64>(last) - first + 1;
+  if (count > kLongestHistory)
+    ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+            errmsg("a history has at most %d values", kLongestHistory));
+  auto* sums = static_cast<double*>(palloc0(sizeof(double) * count));
+  for (int i = 0; i < units.count; ++i) sums[numbers[i] - first] += units.values[i];
+  auto* elements = static_cast<Datum*>(palloc(sizeof(Datum) * count));
+  for (int i = 0; i < count; ++i) elements[i] = Float8GetDatum(sums[i]);
+  PG_RETURN_ARRAYTYPE_P(
+      construct_array(elements, static_cast<int>(count), FLOAT8OID, 8, true, TYPALIGN_DOUBLE));
+}
 
 // forecast_holt_winters(history float8[], season int, horizon int)
 //   -> (forecast float8[], mean_error float8, naive_error float8)

@@ -90,6 +90,8 @@ DECLARE
     'globalmart.delete_old_records(int)',
     'globalmart.rollup_names()',
     'globalmart.delete_old_rollup_rows(text, int)',
+    'globalmart.try_run_lock()',
+    'globalmart.release_run_lock()',
     'globalmart.close_windows()',
     'globalmart.compact_partials(bigint)',
     'globalmart.maintain_partitions()',

@@ -25,3 +25,10 @@ GRANT USAGE, CREATE ON SCHEMA globalmart, warehouse TO globalmart_owner;
 ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner REVOKE ALL ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner REVOKE ALL ON TYPES FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner IN SCHEMA globalmart GRANT SELECT ON TABLES TO globalmart_reader;
+
+-- The night and rebuild_rollup() put rows into temporary tables, also where PUBLIC may make none.
+DO $$
+BEGIN
+  EXECUTE pg_catalog.format('GRANT TEMPORARY ON DATABASE %I TO globalmart_owner', pg_catalog.current_database());
+END
+$$;

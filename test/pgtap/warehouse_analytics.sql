@@ -75,6 +75,29 @@ FROM (VALUES
 SELECT is((SELECT count(DISTINCT s) FROM (SELECT sum(total_revenue) AS s FROM warehouse.sales_trends GROUP BY grain) AS g), 1::bigint, 'every grain adds up to the same');
 SELECT is((SELECT sum(total_revenue) FROM warehouse.sales_trends WHERE grain = 'month'), (SELECT sum(line_revenue) FROM warehouse.fact_sales), 'which is the facts');
 
+-- A question for one day reads that day.
+CREATE FUNCTION pg_temp.plan_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  line text;
+  lines text := '';
+BEGIN
+  FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP
+    lines := lines || line || E'\n';
+  END LOOP;
+  RETURN lines;
+END
+$$;
+SELECT unalike(pg_temp.plan_of('SELECT * FROM warehouse.abandonment_funnel WHERE date_key = 20260227'), '%CTE Scan%', 'abandonment_funnel puts no history aside');
+BEGIN;
+INSERT INTO warehouse.fact_cart_events (event_time, event_id, date_key, geography_key, customer_key, product_key, session_id, event_type)
+SELECT timestamptz '2026-02-01 00:00+00' + n * interval '35 seconds', gen_random_uuid(), 20260201 + n * 35 / 86400, c.geography_key, c.customer_key, 0, gen_random_uuid(), 'checkout'
+FROM generate_series(1, 65000) AS n, (SELECT geography_key, customer_key FROM warehouse.fact_sales LIMIT 1) AS c;
+INSERT INTO globalmart.etl_load_days (day) VALUES ('2026-02-03');
+SELECT globalmart.end_load();
+SELECT is(brin_summarize_new_values('warehouse.fact_cart_events_m202602_date_key_idx'), 0, 'the night leaves no block out of the index by date_key');
+SELECT alike(pg_temp.plan_of('SELECT * FROM warehouse.conversion_funnel WHERE date_key = 20260207'), '%Bitmap Index Scan on fact_cart_events_m202602_date_key_idx%', 'which a day is found by');
+ROLLBACK;
+
 -- The other views.
 SELECT results_eq($$SELECT viewers, cart_customers, checkout_customers, buyers FROM warehouse.conversion_funnel WHERE date_key = 20260227$$,
   'VALUES (3::bigint, 2::bigint, 1::bigint, 2::bigint)', 'conversion_funnel');
@@ -106,10 +129,22 @@ SELECT results_eq($$SELECT round(units_forecast::numeric, 6) FROM warehouse.dema
 SELECT results_eq($$SELECT round(mean_error::numeric, 6), naive_error, round(error_ratio::numeric, 6) FROM warehouse.demand_forecast JOIN warehouse.dim_products USING (product_key) WHERE product_id = 'PROD_101' LIMIT 1$$,
   'VALUES (0.000000, 7::float8, 0.000000)', 'the error is that of a week it had not seen, beside the naive forecast''s');
 SELECT ok((SELECT min(units_forecast) >= 0 FROM warehouse.demand_forecast), 'never less than nothing');
+-- A run for a day before leaves what later days tell.
+CREATE TEMP TABLE forecast_before AS SELECT * FROM warehouse.demand_forecast;
+CALL globalmart.run_etl('2026-03-20');
+SELECT bag_eq('SELECT * FROM warehouse.demand_forecast', 'SELECT * FROM forecast_before', 'a run for an earlier day leaves the forecast');
+CALL globalmart.run_etl();
+SELECT bag_eq('SELECT * FROM warehouse.demand_forecast', 'SELECT * FROM forecast_before', 'and the next night does it anew');
 SELECT throws_ok($$SELECT globalmart.forecast_holt_winters('{1,2,NULL}')$$, '22004', NULL, 'a history has no NULL');
 SELECT throws_ok($$SELECT globalmart.forecast_holt_winters('{1,2,NaN}')$$, '22023', NULL, 'and is finite');
 SELECT throws_ok($$SELECT globalmart.forecast_holt_winters('{{1,2},{3,4}}')$$, '2202E', NULL, 'of one dimension');
 SELECT throws_ok($$SELECT globalmart.forecast_holt_winters('{1,2}', 1)$$, '22023', NULL, 'a season has two steps or more');
 SELECT throws_ok($$SELECT globalmart.forecast_holt_winters('{1,2}', 7, 0)$$, '22023', NULL, 'a horizon one or more');
+SELECT is(globalmart.dense_series('{7,4,7}', '{1,2,3}', 9), '{2,0,0,4,0,0}', 'a series has 0 where nothing is known, from the first step to the last');
+SELECT is(globalmart.dense_series('{}', '{}', 9), '{}', 'of nothing it has nothing');
+SELECT throws_ok($$SELECT globalmart.dense_series('{1,2}', '{1}', 9)$$, '2202E', NULL, 'each step has a value');
+SELECT throws_ok($$SELECT globalmart.dense_series('{1,NULL}', '{1,2}', 9)$$, '22004', NULL, 'no step is NULL');
+SELECT throws_ok($$SELECT globalmart.dense_series('{1,10}', '{1,2}', 9)$$, '22023', NULL, 'none is after the last');
+SELECT throws_ok($$SELECT globalmart.dense_series('{-2000000000}', '{1}', 2000000000)$$, '54000', NULL, 'and a series has an end');
 SELECT results_eq($$SELECT (f).forecast IS NULL, (f).mean_error IS NULL FROM (SELECT globalmart.forecast_holt_winters('{}') AS f) AS g$$, 'VALUES (true, true)', 'of nothing there is no forecast');
 SELECT * FROM finish();

@@ -63,8 +63,12 @@ SELECT results_eq('SELECT * FROM pg_temp.versions WHERE user_id = ''USER_1'' ORD
            ('USER_1', 'USA', false, false, false, '11-20', '11-22', 1),
            ('USER_1', 'USA', false, true, true, '11-22', 'on', 0),
            ('USER_1', 'UK', true, false, false, 'ever', '11-10', 1)$$, 'a late change splits a version, a deleted one keeps what it was');
-SELECT ok((SELECT bool_or(step = 'analyse rfm' AND day = '2026-11-12') FROM globalmart.etl_steps
-           WHERE run_id = (SELECT max(run_id) FROM globalmart.etl_runs)), 'and the days of its facts are analysed again');
+SELECT results_eq($$SELECT a.analysis_date, c.country FROM warehouse.rfm_analysis AS a JOIN warehouse.dim_customers AS c USING (customer_key)
+                    WHERE c.user_id = 'USER_1' AND a.analysis_date IN ('2026-11-11', '2026-11-12', '2026-11-20', '2026-11-22') ORDER BY 1$$,
+  $$VALUES (date '2026-11-11', 'UK'), ('2026-11-12', 'France'), ('2026-11-20', 'USA'), ('2026-11-22', 'USA')$$,
+  'and the analyses of its days have the version in force at their end');
+SELECT is((SELECT count(*) FROM globalmart.etl_steps WHERE run_id = (SELECT max(run_id) FROM globalmart.etl_runs) AND step IN ('analyse rfm', 'analyse sales', 'analyse products')),
+  0::bigint, 'for which none is done again: who somebody is changes no figure');
 
 -- Changes at one time, changes that change nothing.
 SELECT pg_temp.tell_user('2026-11-01', 'USER_3', 'UK'), pg_temp.tell_user('2026-11-02', 'USER_3', 'UK'), pg_temp.tell_user('2026-11-03', 'USER_3', 'Japan');
@@ -167,6 +171,45 @@ ALTER TABLE warehouse.fact_sales DROP CONSTRAINT never;
 CALL globalmart.run_etl();
 SELECT is((SELECT count(*) FROM warehouse.fact_sales WHERE transaction_id = md5('30')::uuid), 1::bigint, 'and the next one goes on from there');
 
+-- A call that ends early keeps nobody out: in a transaction block, where a step cannot begin, where a run cannot.
+CREATE FUNCTION pg_temp.locks() RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' $$;
+\set ON_ERROR_STOP 0
+BEGIN;
+CALL globalmart.run_etl();
+\set refused :SQLSTATE
+ROLLBACK;
+SELECT is(:'refused'::text, '2D000', 'a call in a transaction block is refused');
+SELECT is(pg_temp.locks(), 0::bigint, 'and holds no lock');
+ALTER TABLE globalmart.etl_steps ADD CONSTRAINT never CHECK (step <> 'begin load') NOT VALID;
+CALL globalmart.run_etl();
+ALTER TABLE globalmart.etl_steps DROP CONSTRAINT never;
+SELECT is(pg_temp.locks(), 0::bigint, 'a step that cannot be put on record leaves no lock');
+SELECT results_eq('SELECT state, last_error LIKE ''%violates check constraint "never"%'' FROM globalmart.etl_progress', $$VALUES ('failed', true)$$, 'and a run that failed');
+ALTER TABLE globalmart.etl_runs ADD CONSTRAINT never CHECK (analysis_day <> '2026-11-01') NOT VALID;
+CALL globalmart.run_etl('2026-11-01');
+ALTER TABLE globalmart.etl_runs DROP CONSTRAINT never;
+SELECT is(pg_temp.locks(), 0::bigint, 'nor does a run');
+-- Cancelled where no handler is: between two of its transactions.
+SELECT globalmart.try_run_lock(), globalmart.try_run_lock();
+SELECT is(pg_temp.locks(), 1::bigint, 'the lock is taken once');
+SELECT 1 / 0;
+SELECT is(pg_temp.locks(), 0::bigint, 'and ends with an error of its session');
+SET client_min_messages = warning;
+\set ON_ERROR_STOP 1
+CALL globalmart.run_etl();
+SELECT is((SELECT state FROM globalmart.etl_progress), 'done', 'the next call works');
+SELECT is(pg_temp.locks(), 0::bigint, 'and holds no lock either');
+
+-- Lines that came when the load had begun are the next load's.
+SELECT pg_temp.place_order(50, '2026-11-22 10:00', 'USER_2', NULL, 1);
+SELECT globalmart.begin_load((SELECT last_value + 1 FROM globalmart.sql_row_offset));
+INSERT INTO globalmart.transaction_items (event_time, transaction_id, line_no, quantity, product_id, price, user_id, total_amount, payment_method, country)
+VALUES ('2026-11-22 10:00', md5('50')::uuid, 2, 1, 'PROD_2', 8, 'USER_2', 0, 'PayPal', 'UK');
+CALL globalmart.run_etl();
+SELECT results_eq($$SELECT rows_read, rows_written, rows_rejected FROM globalmart.etl_steps
+                    WHERE run_id = (SELECT max(run_id) FROM globalmart.etl_runs) AND step = 'load facts' ORDER BY step_no$$,
+  'VALUES (1::bigint, 1::bigint, 0::bigint), (1, 1, 0)', 'a line is read, and written, by one load');
+
 -- Days are days of UTC, whatever the session has set.
 SET datestyle = 'SQL, DMY';
 SET timezone = 'Asia/Kolkata';
@@ -188,6 +231,16 @@ SELECT results_eq($$SELECT region, count(*), min(f.event_time) >= '2026-11-20' F
   $$SELECT CASE WHEN event_time < '2026-11-20' THEN 'Europe' ELSE 'Islands' END, count(*), event_time >= '2026-11-20' FROM warehouse.fact_sales GROUP BY 1, 3 ORDER BY 1$$,
   'set_region makes a version, and facts move to it');
 SELECT throws_ok($$SELECT globalmart.set_region('Nowhere', 'Europe')$$, '42704', NULL, 'of a country that there is');
+
+-- Years that facts bring are whole, and so is what lies between.
+SELECT pg_temp.place_order(60, '2010-12-01 10:00', 'USER_2', NULL, 1), pg_temp.place_order(61, '2010-12-20 10:00', 'USER_2', NULL, 1);
+CALL globalmart.run_etl();
+SELECT is((SELECT min(full_date) FROM warehouse.dim_date WHERE full_date >= '2010-01-01'), date '2010-01-01', 'the calendar begins with a year');
+SELECT is((SELECT count(*) FROM warehouse.dim_date), (SELECT max(full_date) - min(full_date) + 1 FROM warehouse.dim_date)::bigint, 'and has no gap');
+SET globalmart.now = '2039-01-02 02:00:00+00';
+SELECT globalmart.load_day('2026-11-23');
+SET globalmart.now = '2026-11-24 02:00:00+00';
+SELECT is((SELECT max(full_date) FROM warehouse.dim_date), date '2049-12-31', 'it goes on with the years');
 
 -- Retention waits for the warehouse from its first load on.
 SELECT is((SELECT count(*) FROM globalmart.raw_readers WHERE reader = 'warehouse'), 6::bigint, 'retention waits for the warehouse');

@@ -22,13 +22,20 @@ BEGIN
     FROM customers AS c),
   scored AS (
     SELECT c.*,
-           5 - (SELECT count(*) FROM unnest(q.recency) AS cut WHERE cut < c.recency_days::float8)::int AS r_score,
-           1 + (SELECT count(*) FROM unnest(q.frequency) AS cut WHERE cut < c.frequency::float8)::int AS f_score,
-           1 + (SELECT count(*) FROM unnest(q.monetary) AS cut WHERE cut < c.monetary::float8)::int AS m_score
-    FROM customers AS c CROSS JOIN cuts AS q)
+           5 - (q.recency[1] < c.recency_days::float8)::int - (q.recency[2] < c.recency_days::float8)::int
+             - (q.recency[3] < c.recency_days::float8)::int - (q.recency[4] < c.recency_days::float8)::int AS r_score,
+           1 + (q.frequency[1] < c.frequency::float8)::int + (q.frequency[2] < c.frequency::float8)::int
+             + (q.frequency[3] < c.frequency::float8)::int + (q.frequency[4] < c.frequency::float8)::int AS f_score,
+           1 + (q.monetary[1] < c.monetary::float8)::int + (q.monetary[2] < c.monetary::float8)::int
+             + (q.monetary[3] < c.monetary::float8)::int + (q.monetary[4] < c.monetary::float8)::int AS m_score
+    FROM customers AS c CROSS JOIN cuts AS q),
+  segments AS MATERIALIZED (
+    SELECT r AS r_score, f AS f_score, m AS m_score, globalmart.rfm_segment(r, f, m) AS segment
+    FROM generate_series(1, 5) AS r, generate_series(1, 5) AS f, generate_series(1, 5) AS m)
   SELECT analyse_rfm.analysis_date AS analysis_date, d.customer_key, s.recency_days, s.frequency, s.monetary, s.r_score, s.f_score, s.m_score,
-         globalmart.rfm_segment(s.r_score, s.f_score, s.m_score) AS segment
+         g.segment
   FROM scored AS s
+  JOIN segments AS g USING (r_score, f_score, m_score)
   JOIN warehouse.dim_customers AS d ON d.durable_key = s.durable_key AND d.effective_from < ends AND d.effective_to >= ends
   ORDER BY d.customer_key;
   written := globalmart.insert_checked('warehouse.rfm_analysis', 'pg_temp.etl_rfm');
@@ -116,27 +123,24 @@ DECLARE
   written bigint;
 BEGIN
   DELETE FROM warehouse.demand_forecast AS f WHERE f.forecast_date > analyse_forecast.analysis_date;
-  WITH sold AS (
-    SELECT p.durable_key, a.analysis_date AS day, sum(a.units_sold)::float8 AS units
+  CREATE TEMP TABLE etl_forecast ON COMMIT DROP AS
+  WITH series AS (
+    -- A product has one row a day. From the first sale on, a day without one is 0.
+    SELECT p.durable_key,
+           globalmart.dense_series(array_agg(a.analysis_date - analyse_forecast.analysis_date), array_agg(a.units_sold::float8), 0) AS history
     FROM warehouse.product_performance AS a JOIN warehouse.dim_products AS p USING (product_key)
     WHERE a.analysis_date > analyse_forecast.analysis_date - 56 AND a.analysis_date <= analyse_forecast.analysis_date AND a.units_sold > 0
-    GROUP BY p.durable_key, a.analysis_date),
-  series AS (
-    -- From the first sale on, a day without one is 0.
-    SELECT k.durable_key, array_agg(coalesce(s.units, 0) ORDER BY d.day) AS history
-    FROM (SELECT s.durable_key, min(s.day) AS first_day FROM sold AS s GROUP BY s.durable_key HAVING count(*) >= 14) AS k
-    CROSS JOIN LATERAL generate_series(k.first_day::timestamp, analyse_forecast.analysis_date::timestamp, interval '1 day') AS d(day)
-    LEFT JOIN sold AS s ON s.durable_key = k.durable_key AND s.day = d.day::date
-    GROUP BY k.durable_key)
-  INSERT INTO warehouse.demand_forecast
-  SELECT analyse_forecast.analysis_date + u.step::int, p.product_key, analyse_forecast.analysis_date, greatest(u.units, 0), f.mean_error, f.naive_error,
-         f.mean_error / nullif(f.naive_error, 0)
+    GROUP BY p.durable_key
+    HAVING count(*) >= 14)
+  SELECT analyse_forecast.analysis_date + u.step::int AS forecast_date, p.product_key, analyse_forecast.analysis_date AS analysis_date,
+         greatest(u.units, 0) AS units_forecast, f.mean_error, f.naive_error, f.mean_error / nullif(f.naive_error, 0) AS error_ratio
   FROM series AS s
   CROSS JOIN LATERAL globalmart.forecast_holt_winters(s.history, 7, 7) AS f
   CROSS JOIN LATERAL unnest(f.forecast) WITH ORDINALITY AS u(units, step)
   JOIN warehouse.dim_products AS p ON p.durable_key = s.durable_key AND p.effective_from < ends AND p.effective_to >= ends
   ORDER BY 1, 2;
-  GET DIAGNOSTICS written = ROW_COUNT;
+  written := globalmart.insert_checked('warehouse.demand_forecast', 'pg_temp.etl_forecast');
+  DROP TABLE pg_temp.etl_forecast;
   RETURN written;
 END
 $$;

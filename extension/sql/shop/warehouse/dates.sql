@@ -1,4 +1,4 @@
--- The calendar. Filled ten years around today, and as far as facts need it.
+-- The calendar: whole years without a gap, ten around today, and as far as facts need it.
 CREATE TABLE IF NOT EXISTS warehouse.dim_date (
   date_key      int PRIMARY KEY,
   full_date     date NOT NULL UNIQUE,
@@ -74,11 +74,30 @@ $$;
 COMMENT ON FUNCTION globalmart.fill_dates(date, date) IS
   'Adds the days from from_day to to_day, both included, to dim_date; gives how many were missing';
 
-DO $fill$
+-- A date table with gaps is refused by tools that compare periods.
+CREATE OR REPLACE FUNCTION globalmart.extend_calendar(day date) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   today date := (globalmart.clock() AT TIME ZONE 'UTC')::date;
+  first_day date;
+  last_day date;
+  filled bigint;
 BEGIN
-  PERFORM globalmart.fill_dates(make_date(extract(year FROM today)::int - 10, 1, 1),
-                                make_date(extract(year FROM today)::int + 10, 12, 31));
+  SELECT min(d.full_date), max(d.full_date), count(*) INTO first_day, last_day, filled FROM warehouse.dim_date AS d;
+  IF day >= first_day AND last_day >= greatest(day, make_date(extract(year FROM today)::int + 10, 12, 31))
+     AND filled = last_day - first_day + 1 THEN
+    RETURN 0;
+  END IF;
+  RETURN globalmart.fill_dates(
+    date_trunc('year', least(day, first_day, make_date(extract(year FROM today)::int - 10, 1, 1))::timestamp)::date,
+    make_date(extract(year FROM greatest(day, last_day, today + interval '10 years'))::int, 12, 31));
+END
+$$;
+COMMENT ON FUNCTION globalmart.extend_calendar(date) IS
+  'Extends dim_date to whole years without a gap, ten around today and as far as a day; gives how many days were missing';
+
+DO $fill$
+BEGIN
+  PERFORM globalmart.extend_calendar((globalmart.clock() AT TIME ZONE 'UTC')::date);
 END
 $fill$;

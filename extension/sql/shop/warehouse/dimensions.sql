@@ -92,7 +92,7 @@ BEGIN
     END IF;
     EXECUTE format('COMMENT ON COLUMN warehouse.%I.effective_from IS %L', dimension, 'From when on this version is in force, inclusive');
     EXECUTE format('COMMENT ON COLUMN warehouse.%I.effective_to IS %L', dimension, 'Until when, exclusive; 9999-12-31: still in force');
-    EXECUTE format('COMMENT ON COLUMN warehouse.%I.is_current IS %L', dimension, 'Whether it is the version in force, of which there is exactly one');
+    EXECUTE format('COMMENT ON COLUMN warehouse.%I.is_current IS %L', dimension, 'Whether it is the last version, of which there is exactly one: the one in force, or one that was told ahead of its time');
   END LOOP;
 END
 $setup$;

@@ -85,6 +85,8 @@ BEGIN
     -- A catalogue change that comes late moves the facts of its span to the new version: by these.
     EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON warehouse.%I (customer_key)', fact || '_customer', fact);
     EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON warehouse.%I (product_key)', fact || '_product', fact);
+    -- A question for a day reads that day, and not the history.
+    EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON warehouse.%I USING brin (date_key)', fact || '_date', fact);
   END LOOP;
 END
 $setup$;

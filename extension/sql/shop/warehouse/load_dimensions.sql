@@ -11,22 +11,80 @@ DECLARE
   days date[];
 BEGIN
   FOREACH fact IN ARRAY ARRAY['fact_sales', 'fact_cart_events', 'fact_product_views'] LOOP
+    -- Of the analyses only sales ask for more than who it is: for the category that a product had.
     EXECUTE format(
       'WITH moved AS (UPDATE warehouse.%1$I AS f SET %2$I = v.%2$I '
       'FROM warehouse.%3$I AS v JOIN warehouse.%3$I AS o ON o.durable_key = v.durable_key AND o.%2$I <> v.%2$I '
       'WHERE v.%2$I > $1 AND v.effective_from < (SELECT max(event_time) FROM warehouse.%1$I) '
       '  AND f.%2$I = o.%2$I AND f.event_time >= v.effective_from AND f.event_time < v.effective_to '
-      'RETURNING (f.event_time AT TIME ZONE ''UTC'')::date AS day) '
-      'SELECT count(*), array_agg(DISTINCT m.day) FROM moved AS m',
-      fact, key_column, dimension) INTO more, days USING from_keys;
+      'RETURNING (f.event_time AT TIME ZONE ''UTC'')::date AS day, %4$s AS of_other_category) '
+      'SELECT count(*), array_agg(DISTINCT m.day) FILTER (WHERE m.of_other_category) FROM moved AS m',
+      fact, key_column, dimension,
+      CASE WHEN fact = 'fact_sales' AND dimension = 'dim_products' THEN 'o.category <> v.category' ELSE 'false' END)
+      INTO more, days USING from_keys;
     moved := moved + more;
-    PERFORM globalmart.mark_for_analysis(days) WHERE more > 0;
+    PERFORM globalmart.mark_for_analysis(days, '{sales}') WHERE days IS NOT NULL;
   END LOOP;
   RETURN moved;
 END
 $$;
 COMMENT ON FUNCTION globalmart.move_facts(text, text, bigint) IS
   'Points facts at the versions of a dimension whose keys are greater than from_keys, where they are in force at the event time; gives how many moved';
+
+-- The analyses have, for each day, the version in force at its end. Called before facts move: those of a product
+-- whose category was mended in place are still with its key.
+CREATE OR REPLACE FUNCTION globalmart.follow_versions(dimension text, key_column text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  of_products boolean := dimension = 'dim_products';
+  analysis text := CASE WHEN of_products THEN 'product_performance' ELSE 'rfm_analysis' END;
+  other_category text := CASE WHEN of_products THEN 'v.category <> b.category' ELSE 'false' END;
+  first_day date;
+  last_day date;
+  days date[];
+BEGIN
+  IF of_products THEN
+    SELECT array_agg(DISTINCT (f.event_time AT TIME ZONE 'UTC')::date) INTO days
+    FROM pg_temp.etl_versions_before AS b JOIN warehouse.dim_products AS v USING (product_key) JOIN warehouse.fact_sales AS f USING (product_key)
+    WHERE v.category <> b.category;
+    PERFORM globalmart.mark_for_analysis(days, '{sales}') WHERE days IS NOT NULL;
+  END IF;
+  EXECUTE format('SELECT min(a.analysis_date), max(a.analysis_date) FROM warehouse.%I AS a', analysis) INTO first_day, last_day;
+  -- Nothing analysed yet: least() below would pass over the bound, and versions go on to the year 9999.
+  IF first_day IS NULL THEN
+    RETURN;
+  END IF;
+  -- Days at whose end another version is in force than before, or the same with another category.
+  EXECUTE format(
+    'CREATE TEMP TABLE etl_moved_days ON COMMIT DROP AS '
+    'SELECT d.day::date AS day, b.%1$I AS old_key, v.%1$I AS new_key, %2$s AS of_other_category '
+    'FROM pg_temp.etl_versions_before AS b JOIN warehouse.%3$I AS v ON v.durable_key = b.durable_key '
+    '  AND v.effective_from < b.effective_to AND v.effective_to > b.effective_from AND (v.%1$I <> b.%1$I OR %2$s) '
+    'CROSS JOIN LATERAL generate_series(greatest((greatest(b.effective_from, v.effective_from) AT TIME ZONE ''UTC'')::date, $1)::timestamp, '
+    '                                   least((least(b.effective_to, v.effective_to) AT TIME ZONE ''UTC'')::date - 1, $2)::timestamp, '
+    '                                   interval ''1 day'') AS d(day)', key_column, other_category, dimension) USING first_day, last_day;
+  IF EXISTS (SELECT FROM pg_temp.etl_moved_days) THEN
+    ANALYZE pg_temp.etl_moved_days;
+    -- Who ranks where in a category hangs on all of its products; else it is the same one under another key.
+    EXECUTE format(
+      'UPDATE warehouse.%1$I AS a SET %2$I = m.new_key FROM pg_temp.etl_moved_days AS m '
+      'WHERE a.analysis_date = m.day AND a.%2$I = m.old_key AND NOT m.of_other_category', analysis, key_column);
+    IF of_products THEN
+      SELECT array_agg(DISTINCT m.day) INTO days
+      FROM pg_temp.etl_moved_days AS m JOIN warehouse.product_performance AS a ON a.analysis_date = m.day AND a.product_key = m.old_key
+      WHERE m.of_other_category;
+      PERFORM globalmart.mark_for_analysis(days, '{products}') WHERE days IS NOT NULL;
+      -- A forecast is of the seven days after the last that it knows.
+      UPDATE warehouse.demand_forecast AS f SET product_key = m.new_key
+      FROM pg_temp.etl_moved_days AS m CROSS JOIN generate_series(1, 7) AS ahead
+      WHERE f.forecast_date = m.day + ahead AND f.product_key = m.old_key AND f.analysis_date = m.day AND m.new_key <> m.old_key;
+    END IF;
+  END IF;
+  DROP TABLE pg_temp.etl_moved_days;
+END
+$$;
+COMMENT ON FUNCTION globalmart.follow_versions(text, text) IS
+  'Has the analyses follow versions that were added, shortened or mended: keys are changed, or the day is to be analysed again. pg_temp.etl_versions_before has the versions as they were';
 
 CREATE OR REPLACE FUNCTION globalmart.load_dimension(
   changes text, id_column text, dimension text, key_column text, attributes text[],
@@ -75,6 +133,9 @@ BEGIN
     (SELECT string_agg(format('c.%I', a), ', ' ORDER BY n) FROM unnest(attributes) WITH ORDINALITY AS u(a, n)),
     dimension);
   ANALYZE pg_temp.etl_versions;
+  EXECUTE format('CREATE TEMP TABLE etl_versions_before ON COMMIT DROP AS '
+                 'SELECT d.* FROM warehouse.%I AS d JOIN pg_temp.etl_affected AS a ON a.id = d.%I', dimension, id_column);
+  ANALYZE pg_temp.etl_versions_before;
   EXECUTE format('SELECT coalesce(max(%I), 0) FROM warehouse.%I', key_column, dimension) INTO last_key;
   -- First what is there gives way, then the new versions come into the gaps: no moment with an overlap.
   EXECUTE format(
@@ -107,9 +168,9 @@ BEGIN
   IF rows_written > 1000 THEN
     EXECUTE format('ANALYZE warehouse.%I', dimension);
   END IF;
+  PERFORM globalmart.follow_versions(dimension, key_column);
   PERFORM globalmart.move_facts(key_column, dimension, last_key);
-  DROP TABLE pg_temp.etl_affected;
-  DROP TABLE pg_temp.etl_versions;
+  DROP TABLE pg_temp.etl_affected, pg_temp.etl_versions, pg_temp.etl_versions_before;
 END
 $$;
 COMMENT ON FUNCTION globalmart.load_dimension(text, text, text, text, text[]) IS
@@ -121,11 +182,14 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   in_force warehouse.dim_geography;
   starts timestamptz := coalesce(set_region.effective_from, '1900-01-01 00:00:00+00');
-  last_key int := (SELECT coalesce(max(g.geography_key), 0) FROM warehouse.dim_geography AS g);
+  last_key int;
 BEGIN
   PERFORM globalmart.require_owner();
+  -- As a load takes it: a fact that it has looked up and not committed would keep the version of before.
+  LOCK TABLE warehouse.dim_geography IN SHARE ROW EXCLUSIVE MODE;
+  last_key := (SELECT coalesce(max(g.geography_key), 0) FROM warehouse.dim_geography AS g);
   SELECT g.* INTO in_force FROM warehouse.dim_geography AS g
-  WHERE g.country = set_region.country AND g.effective_from <= starts AND g.effective_to > starts FOR UPDATE;
+  WHERE g.country = set_region.country AND g.effective_from <= starts AND g.effective_to > starts;
   IF NOT FOUND THEN
     RAISE undefined_object USING
       MESSAGE = format('there is no geography "%s" at %s', set_region.country, starts),

@@ -61,12 +61,12 @@ COMMENT ON FUNCTION globalmart.take_day(date) IS
 -- Every event finds a version of its country, customer and product: where nobody told, one is inferred from
 -- the first event that names them, in force until the first that was told. Most nights most are known: only those
 -- who are not are sorted.
-DROP FUNCTION IF EXISTS globalmart.infer_members(date); -- of version 1.0
 CREATE OR REPLACE FUNCTION globalmart.infer_members() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
   inferred bigint;
   more bigint;
+  mended_keys bigint[];
 BEGIN
   INSERT INTO warehouse.dim_geography (durable_key, country)
   SELECT nextval('warehouse.durable_keys'), n.country
@@ -125,14 +125,25 @@ BEGIN
         category = CASE d.category WHEN 'Unknown' THEN coalesce(k.category, 'Unknown') ELSE d.category END
     FROM known AS k
     WHERE d.product_key = k.product_key AND k.is_inferred
-      AND (k.known_name = 'Unknown' AND k.product_name IS NOT NULL OR k.known_category = 'Unknown' AND k.category IS NOT NULL))
-  INSERT INTO warehouse.dim_products (durable_key, product_id, product_name, category, price, is_inferred, effective_to)
-  SELECT coalesce(k.durable_key, nextval('warehouse.durable_keys')), k.product_id, coalesce(k.product_name, 'Unknown'),
-         coalesce(k.category, 'Unknown'), k.price, true, coalesce(k.effective_from, '9999-12-31 00:00:00+00')
-  FROM known AS k
-  WHERE k.effective_from IS NULL OR k.effective_from > k.event_time
-  ORDER BY k.product_id;
-  GET DIAGNOSTICS more = ROW_COUNT;
+      AND (k.known_name = 'Unknown' AND k.product_name IS NOT NULL OR k.known_category = 'Unknown' AND k.category IS NOT NULL)
+    RETURNING d.product_key, d.category <> k.known_category AS of_other_category),
+  added AS (
+    INSERT INTO warehouse.dim_products (durable_key, product_id, product_name, category, price, is_inferred, effective_to)
+    SELECT coalesce(k.durable_key, nextval('warehouse.durable_keys')), k.product_id, coalesce(k.product_name, 'Unknown'),
+           coalesce(k.category, 'Unknown'), k.price, true, coalesce(k.effective_from, '9999-12-31 00:00:00+00')
+    FROM known AS k
+    WHERE k.effective_from IS NULL OR k.effective_from > k.event_time
+    ORDER BY k.product_id
+    RETURNING 1)
+  SELECT (SELECT count(*) FROM added), (SELECT array_agg(m.product_key) FROM mended AS m WHERE m.of_other_category) INTO more, mended_keys;
+  IF mended_keys IS NOT NULL THEN
+    CREATE TEMP TABLE etl_versions_before ON COMMIT DROP AS
+    SELECT d.product_key, d.durable_key, d.effective_from, d.effective_to, 'Unknown' AS category
+    FROM warehouse.dim_products AS d WHERE d.product_key = ANY (mended_keys);
+    ANALYZE pg_temp.etl_versions_before;
+    PERFORM globalmart.follow_versions('dim_products', 'product_key');
+    DROP TABLE pg_temp.etl_versions_before;
+  END IF;
   RETURN inferred + more;
 END
 $$;
@@ -160,6 +171,8 @@ BEGIN
   lines AS (
     SELECT DISTINCT ON (i.event_time, i.transaction_id, i.line_no) i.*, (i.quantity * i.price)::numeric(18,2) AS line_revenue
     FROM globalmart.transaction_items AS i JOIN orders AS o ON o.event_time = i.event_time AND o.transaction_id = i.transaction_id
+    -- Those behind the span are the next load's, which counts them.
+    JOIN globalmart.etl_spans AS s ON s.stream = 'transaction_items' AND s.kafka_partition = i.kafka_partition AND s.until_offset > i.kafka_offset
     WHERE i.event_time >= starts AND i.event_time < ends
     ORDER BY i.event_time, i.transaction_id, i.line_no, i.kafka_partition, i.kafka_offset),
   weighed AS (
@@ -230,12 +243,15 @@ CREATE OR REPLACE FUNCTION globalmart.load_day(day date, OUT rows_read bigint, O
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   leaf text;
+  sales record;
+  carts record;
+  views record;
 BEGIN
   -- Facts are checked against them as they are now. At once, not table by table: whoever changes one and then its
   -- facts would wait for us, and we for him.
   LOCK TABLE warehouse.dim_date, warehouse.dim_geography, warehouse.dim_customers, warehouse.dim_products IN SHARE ROW EXCLUSIVE MODE;
   PERFORM globalmart.make_fact_partitions(day);
-  PERFORM globalmart.fill_dates(day, day);
+  PERFORM globalmart.extend_calendar(day);
   -- Nobody may have analysed the day yet, and a plan for twelve rows takes an hour for a million.
   FOR leaf IN
     SELECT l.leaf FROM unnest('{transactions,transaction_items,cart_events,product_view_events}'::text[]) AS s
@@ -247,15 +263,20 @@ BEGIN
   IF globalmart.infer_members() > 1000 THEN
     ANALYZE warehouse.dim_customers, warehouse.dim_products;
   END IF;
-  SELECT sum(l.rows_read), sum(l.rows_written), sum(l.rows_read) - sum(l.rows_written)
-    INTO rows_read, rows_written, rows_rejected
-  FROM (SELECT * FROM globalmart.load_sales(day)
-        UNION ALL SELECT * FROM globalmart.load_cart_events(day)
-        UNION ALL SELECT * FROM globalmart.load_product_views(day)) AS l;
+  SELECT * INTO sales FROM globalmart.load_sales(day);
+  SELECT * INTO carts FROM globalmart.load_cart_events(day);
+  SELECT * INTO views FROM globalmart.load_product_views(day);
+  rows_read := sales.rows_read + carts.rows_read + views.rows_read;
+  rows_written := sales.rows_written + carts.rows_written + views.rows_written;
+  -- A line that was redriven since the load began is written with its order, and read by the next load.
+  rows_rejected := greatest(sales.rows_read - sales.rows_written, 0) + carts.rows_read - carts.rows_written + views.rows_read - views.rows_written;
   DROP TABLE pg_temp.etl_day_transactions, pg_temp.etl_day_transaction_items, pg_temp.etl_day_cart_events, pg_temp.etl_day_product_view_events;
   UPDATE globalmart.etl_load_days AS l SET loaded = true WHERE l.day = load_day.day;
-  IF rows_written > 0 THEN
-    PERFORM globalmart.mark_for_analysis(ARRAY[day]);
+  -- Carts are in no analysis.
+  IF sales.rows_written > 0 THEN
+    PERFORM globalmart.mark_for_analysis(ARRAY[day], '{sales,products,rfm}');
+  ELSIF views.rows_written > 0 THEN
+    PERFORM globalmart.mark_for_analysis(ARRAY[day], '{products}');
   END IF;
 END
 $$;

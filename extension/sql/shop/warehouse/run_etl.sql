@@ -56,6 +56,10 @@ BEGIN
     CROSS JOIN unnest('{fact_sales,fact_cart_events,fact_product_views}'::text[]) AS f(fact)
   LOOP
     EXECUTE format('ANALYZE %s', leaf);
+    -- Nor does an index by blocks know of blocks that are new.
+    PERFORM brin_summarize_new_values(x.indexrelid)
+    FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid JOIN pg_am AS m ON m.oid = c.relam
+    WHERE x.indrelid = leaf AND m.amname = 'brin';
   END LOOP;
   INSERT INTO globalmart.raw_reader_progress AS p (reader, stream, kafka_partition, next_offset)
   SELECT 'warehouse', s.stream, s.kafka_partition, s.until_offset FROM globalmart.etl_spans AS s
@@ -183,20 +187,29 @@ BEGIN
       SELECT * INTO counts FROM globalmart.load_day(due.day);
     WHEN 'end load' THEN
       PERFORM globalmart.end_load();
-      -- Nights that were missed, and days without an event.
+      -- RFM is of every day with a sale in its span, also of nights that were missed and days without an event.
       INSERT INTO globalmart.etl_analyses (analysis, day)
-      SELECT a.analysis, d.day::date
-      FROM (SELECT max(e.day) AS day FROM globalmart.etl_analyses AS e WHERE e.done_at IS NOT NULL) AS last
-      CROSS JOIN generate_series(last.day::timestamp, (SELECT r.analysis_day FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id)::timestamp,
-                                 interval '1 day') AS d(day)
-      CROSS JOIN unnest('{sales,products,rfm}'::text[]) AS a(analysis)
-      ORDER BY 1, 2
+      SELECT 'rfm', d.day::date
+      FROM (SELECT r.analysis_day, globalmart.setting('rfm_span')::interval AS span
+            FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id) AS r
+      CROSS JOIN LATERAL generate_series((SELECT min(e.day) FROM globalmart.etl_analyses AS e WHERE e.analysis = 'sales')::timestamp,
+                                         r.analysis_day::timestamp, interval '1 day') AS d(day)
+      WHERE NOT EXISTS (SELECT FROM globalmart.etl_analyses AS e WHERE e.analysis = 'rfm' AND e.day = d.day)
+        AND EXISTS (SELECT FROM globalmart.etl_analyses AS e
+                    WHERE e.analysis = 'sales' AND e.day <= d.day
+                      AND e.day > coalesce(d.day + interval '1 day' - r.span - interval '1 day', '-infinity'))
+      ORDER BY 2
       ON CONFLICT DO NOTHING;
-      -- What looks ahead is done once, for the last day, when there is any day to look at.
-      DELETE FROM globalmart.etl_analyses AS a WHERE a.analysis = 'forecast';
+      -- What looks ahead is done once, for the last day, when there is any day to look at. What was forecast from a later
+      -- day stays.
+      DELETE FROM globalmart.etl_analyses AS a
+      USING globalmart.etl_runs AS r
+      WHERE a.analysis = 'forecast' AND r.run_id = do_step.run_id AND a.day <= r.analysis_day;
       INSERT INTO globalmart.etl_analyses (analysis, day)
       SELECT 'forecast', r.analysis_day FROM globalmart.etl_runs AS r
-      WHERE r.run_id = do_step.run_id AND EXISTS (SELECT FROM globalmart.etl_analyses);
+      WHERE r.run_id = do_step.run_id AND EXISTS (SELECT FROM globalmart.etl_analyses)
+        AND NOT EXISTS (SELECT FROM globalmart.etl_analyses AS a WHERE a.analysis = 'forecast')
+        AND NOT EXISTS (SELECT FROM warehouse.demand_forecast AS f WHERE f.forecast_date > r.analysis_day + 7);
     WHEN 'analyse sales' THEN
       counts.rows_written := globalmart.analyse_sales(due.day);
     WHEN 'analyse products' THEN
@@ -236,12 +249,15 @@ CREATE OR REPLACE PROCEDURE globalmart.run_etl(day date DEFAULT NULL)
 LANGUAGE plpgsql AS $$
 DECLARE
   run bigint;
-  due record;
+  step_no int;
+  step text;
   failure text;
   code text;
 BEGIN
-  -- The lock is the session's: it goes with whoever is killed.
-  IF NOT pg_catalog.pg_try_advisory_lock(1735287117, 1) THEN
+  -- In a transaction block this fails at once, before anything is done.
+  COMMIT;
+  -- It goes with whoever is killed, and with the call that ends by an error, wherever that is.
+  IF NOT globalmart.try_run_lock() THEN
     RAISE NOTICE 'run_etl() is at work in another session'
       USING HINT = 'See globalmart.etl_progress.';
     RETURN;
@@ -249,25 +265,32 @@ BEGIN
   run := globalmart.begin_run(day);
   COMMIT;
   LOOP
-    SELECT s.step_no, s.step INTO due FROM globalmart.begin_step(run) AS s;
-    COMMIT;
-    EXIT WHEN due.step IS NULL;
+    step_no := NULL;
     BEGIN
-      PERFORM globalmart.do_step(run, due.step_no);
+      SELECT s.step_no, s.step INTO step_no, step FROM globalmart.begin_step(run) AS s;
     EXCEPTION WHEN OTHERS OR query_canceled THEN
       failure := SQLERRM;
       code := SQLSTATE;
     END;
-    IF failure IS NOT NULL THEN
-      PERFORM globalmart.fail_step(run, due.step_no, failure);
+    IF failure IS NULL THEN
       COMMIT;
-      PERFORM pg_catalog.pg_advisory_unlock(1735287117, 1);
+      EXIT WHEN step IS NULL;
+      BEGIN
+        PERFORM globalmart.do_step(run, step_no);
+      EXCEPTION WHEN OTHERS OR query_canceled THEN
+        failure := SQLERRM;
+        code := SQLSTATE;
+      END;
+    END IF;
+    IF failure IS NOT NULL THEN
+      PERFORM globalmart.fail_step(run, step_no, failure);
+      COMMIT;
       RAISE EXCEPTION USING ERRCODE = code, MESSAGE = failure,
         HINT = 'What was loaded before is committed; the next run_etl() goes on from there. See globalmart.etl_steps.';
     END IF;
     COMMIT;
   END LOOP;
-  PERFORM pg_catalog.pg_advisory_unlock(1735287117, 1);
+  PERFORM globalmart.release_run_lock();
 END
 $$;
 COMMENT ON PROCEDURE globalmart.run_etl(date) IS

@@ -107,21 +107,28 @@ COMMENT ON COLUMN globalmart.etl_analyses.analysis IS 'sales (daily_category_sal
 COMMENT ON COLUMN globalmart.etl_analyses.day IS 'UTC day';
 COMMENT ON COLUMN globalmart.etl_analyses.done_at IS 'When it was done; NULL: to be done, because facts that it looks at are new';
 
-CREATE OR REPLACE FUNCTION globalmart.mark_for_analysis(days date[]) RETURNS void
+CREATE OR REPLACE FUNCTION globalmart.mark_for_analysis(days date[], analyses text[] DEFAULT '{sales,products,rfm}') RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+  span interval := globalmart.setting('rfm_span')::interval;
 BEGIN
   INSERT INTO globalmart.etl_analyses (analysis, day)
   SELECT a.analysis, d.day
-  FROM (SELECT DISTINCT u.day FROM unnest(days) AS u(day)) AS d CROSS JOIN unnest('{sales,products,rfm}'::text[]) AS a(analysis)
+  FROM (SELECT DISTINCT u.day FROM unnest(mark_for_analysis.days) AS u(day)) AS d CROSS JOIN unnest(mark_for_analysis.analyses) AS a(analysis)
   ORDER BY 1, 2
   ON CONFLICT (analysis, day) DO UPDATE SET done_at = NULL;
-  -- Later days look back on it.
-  UPDATE globalmart.etl_analyses AS a SET done_at = NULL
-  WHERE a.analysis = 'rfm' AND a.done_at IS NOT NULL AND a.day > (SELECT min(u.day) FROM unnest(mark_for_analysis.days) AS u(day));
+  IF 'rfm' = ANY (mark_for_analysis.analyses) THEN
+    -- Later days look back on it, as far as their span goes.
+    UPDATE globalmart.etl_analyses AS a SET done_at = NULL
+    WHERE a.analysis = 'rfm' AND a.done_at IS NOT NULL
+      AND EXISTS (SELECT FROM unnest(mark_for_analysis.days) AS u(day)
+                  WHERE u.day < a.day AND (span IS NULL OR (a.day + 1)::timestamp - span < (u.day + 1)::timestamp));
+  END IF;
 END
 $$;
-COMMENT ON FUNCTION globalmart.mark_for_analysis(date[]) IS 'Has days analysed, or analysed again, and what looks back on them';
+COMMENT ON FUNCTION globalmart.mark_for_analysis(date[], text[]) IS
+  'Has days analysed, or analysed again, and what looks back on them. analyses: sales, products, rfm';
 
 CREATE OR REPLACE VIEW globalmart.etl_progress AS
   SELECT r.run_id, r.state, r.analysis_day, r.started_at,

@@ -144,7 +144,7 @@ COMMENT ON COLUMN warehouse.anomaly_history.customers IS 'Customers who caused t
 
 -- A checkout names no product: it counts for the categories that its session put into the cart that day.
 CREATE OR REPLACE VIEW warehouse.abandonment_funnel AS
-  WITH adds AS (
+  WITH adds AS NOT MATERIALIZED (
     SELECT DISTINCT e.date_key, g.country, p.category, c.durable_key, e.session_id
     FROM warehouse.fact_cart_events AS e
     JOIN warehouse.dim_geography AS g USING (geography_key)

@@ -28,6 +28,13 @@ GRANT USAGE, CREATE ON SCHEMA globalmart, warehouse TO globalmart_owner;
 ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner REVOKE ALL ON FUNCTIONS FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner REVOKE ALL ON TYPES FROM PUBLIC;
 ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner IN SCHEMA globalmart GRANT SELECT ON TABLES TO globalmart_reader;
+
+-- The night and rebuild_rollup() put rows into temporary tables, also where PUBLIC may make none.
+DO $$
+BEGIN
+  EXECUTE pg_catalog.format('GRANT TEMPORARY ON DATABASE %I TO globalmart_owner', pg_catalog.current_database());
+END
+$$;
 -- settings.sql
 -- The clock. Everything that needs "now" asks here, so that a test can own the time.
 CREATE FUNCTION globalmart.clock() RETURNS timestamptz
@@ -289,12 +296,27 @@ CREATE FUNCTION globalmart.forecast_holt_winters(
 LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'globalmart_forecast_holt_winters';
 COMMENT ON FUNCTION globalmart.forecast_holt_winters(double precision[], int, int) IS
   'Forecasts a series by exponential smoothing with additive trend and season (Holt and Winters). mean_error: mean absolute error on the last season, forecast without having seen it; naive_error: that of repeating the season before. NULL for a history of less than three seasons';
+
+CREATE FUNCTION globalmart.dense_series(steps int[], units double precision[], last_step int) RETURNS double precision[]
+LANGUAGE C IMMUTABLE PARALLEL SAFE STRICT AS 'MODULE_PATHNAME', 'globalmart_dense_series';
+COMMENT ON FUNCTION globalmart.dense_series(int[], double precision[], int) IS
+  'A series without gaps, of what is known of some steps in any order: from the first of them to last_step, 0 where nothing is known; what is known twice of a step is added';
 -- bulk_insert.sql
 -- Many rows at once into tables with foreign keys.
 CREATE FUNCTION globalmart.insert_checked(target regclass, source regclass) RETURNS bigint
 LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'globalmart_insert_checked';
 COMMENT ON FUNCTION globalmart.insert_checked(regclass, regclass) IS
   'Inserts the rows of a table into another with the same columns, in the order that they are in; those that conflict with a row that is there are left out. Foreign keys are checked once for all rows, and the tables that they reference are locked against changes until the end of the transaction. Gives how many rows were inserted';
+-- run_lock.sql
+-- Of several nights at once one does the work.
+CREATE FUNCTION globalmart.try_run_lock() RETURNS boolean
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'globalmart_try_run_lock';
+COMMENT ON FUNCTION globalmart.try_run_lock() IS
+  'Takes the lock of run_etl() for this session, unless another one has it; gives whether this session has it. It outlives a COMMIT, and is given up by release_run_lock(), by an error, a cancel or a ROLLBACK of the session, and by its end';
+
+CREATE FUNCTION globalmart.release_run_lock() RETURNS void
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'globalmart_release_run_lock';
+COMMENT ON FUNCTION globalmart.release_run_lock() IS 'Gives up the lock of run_etl(), if this session has it';
 -- catalog.sql
 -- What the engine knows and keeps: domains, streams, rollups with their versions, shared partial
 -- plans, progress of event time. The rows are configuration and go with pg_dump.
@@ -441,7 +463,8 @@ CREATE TABLE globalmart.rollup_progress (
   published_by     xid8,
   backfilled_until timestamptz NOT NULL DEFAULT '-infinity',
   published_at     timestamptz,
-  merge_seconds    double precision NOT NULL DEFAULT 0
+  merge_seconds    double precision NOT NULL DEFAULT 0,
+  costs_from       timestamptz
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE globalmart.rollup_progress IS 'How far each version is closed: published (closed_until), then appended (merged_until)';
 COMMENT ON COLUMN globalmart.rollup_progress.version_id IS 'Version of a rollup';
@@ -453,6 +476,41 @@ COMMENT ON COLUMN globalmart.rollup_progress.backfilled_until IS 'Windows that e
 COMMENT ON COLUMN globalmart.rollup_progress.published_at IS 'When windows were published last';
 COMMENT ON COLUMN globalmart.rollup_progress.merge_seconds IS 'How long the last merge took, seconds';
 COMMENT ON COLUMN globalmart.rollup_progress.published_by IS 'Transaction of the last publication: it must be committed before the merge';
+COMMENT ON COLUMN globalmart.rollup_progress.costs_from IS 'What windows that end later have cost is on record; NULL: of none';
+
+-- What the stream has spent, by event time: folds while they are in no log any more, and merges. Both are written
+-- by upkeep and closes alone.
+CREATE TABLE globalmart.fold_costs (
+  plan_id     int NOT NULL,
+  slice       timestamptz NOT NULL,
+  rows        bigint,
+  seconds     double precision,
+  cpu_seconds double precision,
+  PRIMARY KEY (plan_id, slice)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE globalmart.fold_costs IS 'What folds have spent on partials that have left their log: taken over when it is drained';
+COMMENT ON COLUMN globalmart.fold_costs.plan_id IS 'Plan, see partial_plans';
+COMMENT ON COLUMN globalmart.fold_costs.slice IS 'Start of the slice of event time; of the minute, where slices are narrower and for sessions';
+COMMENT ON COLUMN globalmart.fold_costs.rows IS 'Rows that were folded';
+COMMENT ON COLUMN globalmart.fold_costs.seconds IS 'Time that this took, for each of the rollups that share the plan; NULL, as the others: not all of it was recorded';
+COMMENT ON COLUMN globalmart.fold_costs.cpu_seconds IS 'CPU time of it, shared likewise';
+
+CREATE TABLE globalmart.merge_costs (
+  version_id  int NOT NULL,
+  minute      timestamptz NOT NULL,
+  windows     bigint NOT NULL,
+  rows        bigint NOT NULL,
+  seconds     double precision NOT NULL,
+  cpu_seconds double precision NOT NULL,
+  PRIMARY KEY (version_id, minute)
+) WITH (fillfactor = 70);
+COMMENT ON TABLE globalmart.merge_costs IS 'What the merges of a version''s windows have spent';
+COMMENT ON COLUMN globalmart.merge_costs.version_id IS 'Version of a rollup';
+COMMENT ON COLUMN globalmart.merge_costs.minute IS 'Start of the minute up to whose end the windows ended';
+COMMENT ON COLUMN globalmart.merge_costs.windows IS 'Windows that got rows; of sessions every row is one';
+COMMENT ON COLUMN globalmart.merge_costs.rows IS 'Rows that were appended';
+COMMENT ON COLUMN globalmart.merge_costs.seconds IS 'Time that this took';
+COMMENT ON COLUMN globalmart.merge_costs.cpu_seconds IS 'CPU time of it';
 
 CREATE TABLE globalmart.close_counter (
   only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -1751,7 +1809,8 @@ BEGIN
     END IF;
     EXECUTE pg_catalog.format(
       'CREATE TABLE globalmart.%I (plan_id int NOT NULL, slice timestamptz NOT NULL, '
-      'stamp bigint NOT NULL, groups int NOT NULL, body bytea NOT NULL) '
+      'stamp bigint NOT NULL, groups int NOT NULL, body bytea NOT NULL, '
+      'fold_rows bigint, fold_seconds real, fold_cpu_seconds real) '
       'WITH (fillfactor = 100, toast_tuple_target = 8160)', log);
     EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I ALTER body SET STORAGE EXTERNAL', log);
     EXECUTE pg_catalog.format('CREATE INDEX ON globalmart.%I (plan_id, slice)', log);
@@ -1762,7 +1821,9 @@ BEGIN
     FOR told IN SELECT * FROM (VALUES
       ('plan_id', 'Plan, see partial_plans'), ('slice', 'Start of the slice of event time; of the first event for sessions'),
       ('stamp', 'Number of the publication that the fold saw'), ('groups', 'Number of groups in the chunk'),
-      ('body', 'The groups: keys and states, encoded')) AS c(name, meaning)
+      ('body', 'The groups: keys and states, encoded'), ('fold_rows', 'Rows that were folded into it; 0 for a copy'),
+      ('fold_seconds', 'Time that this took, for each of the rollups that share it; NULL, as the others: not recorded'),
+      ('fold_cpu_seconds', 'CPU time of it, shared likewise')) AS c(name, meaning)
     LOOP
       EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.%I IS %L', log, told.name, told.meaning);
     END LOOP;
@@ -2071,8 +2132,8 @@ BEGIN
           plan.aggregate_numbers, description.window_kind, description.width, description.slide,
           description.window_offset, add_version.live_from, description.close_query, description.window_query,
           description.per_window, description.column_names, description.key_columns, description.clock_columns);
-  INSERT INTO globalmart.rollup_progress (version_id, domain, closed_until, merged_until)
-  VALUES (version_id, add_version.domain, add_version.live_from, add_version.live_from);
+  INSERT INTO globalmart.rollup_progress (version_id, domain, closed_until, merged_until, costs_from)
+  VALUES (version_id, add_version.domain, add_version.live_from, add_version.live_from, add_version.live_from);
   RETURN version_id;
 END
 $$;
@@ -2125,11 +2186,16 @@ COMMENT ON FUNCTION globalmart.mend_versions(text, text) IS
 
 CREATE FUNCTION globalmart.delete_versions(rollup text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  DELETE FROM globalmart.merge_costs AS m USING globalmart.rollup_versions AS v
+  WHERE v.version_id = m.version_id AND v.rollup = $1;
+  DELETE FROM globalmart.fold_costs AS f USING globalmart.rollup_versions AS v
+  WHERE v.plan_id = f.plan_id AND v.rollup = $1
+    AND NOT EXISTS (SELECT FROM globalmart.rollup_versions AS o WHERE o.plan_id = v.plan_id AND o.rollup <> v.rollup);
   DELETE FROM globalmart.rollup_progress AS p USING globalmart.rollup_versions AS v
   WHERE v.version_id = p.version_id AND v.rollup = $1;
   DELETE FROM globalmart.rollup_versions AS v WHERE v.rollup = $1;
 $$;
-COMMENT ON FUNCTION globalmart.delete_versions(text) IS 'Forgets the definitions of a rollup or detector, and how far they were closed';
+COMMENT ON FUNCTION globalmart.delete_versions(text) IS 'Forgets the definitions of a rollup or detector, how far they were closed and what they cost';
 
 -- Queries are kept as text, in which PostgreSQL sees nothing. A function that has them as its body is what it knows
 -- the dependencies by: a DROP of what a definition reads is refused, and a dump restores things in their order. Nobody
@@ -2915,6 +2981,43 @@ COMMENT ON FUNCTION globalmart.drop_detector(text, boolean) IS 'Drops a detector
 -- open windows still need is copied over, merged, and the old log is truncated once no snapshot can see
 -- what it held.
 
+-- What folds have spent is in the rows that they append, until the log is drained; by slice, and not finer than
+-- by minute.
+CREATE FUNCTION globalmart.log_costs(
+  log text, plan_id int, from_time timestamptz DEFAULT '-infinity', to_time timestamptz DEFAULT 'infinity')
+RETURNS TABLE (slice timestamptz, rows bigint, seconds double precision, cpu_seconds double precision)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+BEGIN
+  RETURN QUERY EXECUTE format(
+    'SELECT b.slice, CASE WHEN count(b.rows) = count(*) THEN sum(b.rows)::bigint END, '
+    '       CASE WHEN count(b.seconds) = count(*) THEN sum(b.seconds) END, '
+    '       CASE WHEN count(b.cpu_seconds) = count(*) THEN sum(b.cpu_seconds) END '
+    'FROM (SELECT CASE WHEN p.window_kind = ''slice'' AND p.slice_width >= 60000000 THEN l.slice '
+    '             ELSE globalmart.window_floor(l.slice, interval ''1 minute'', make_interval(secs => p.slice_offset / 1e6)) END AS slice, '
+    '             l.fold_rows AS rows, l.fold_seconds::double precision AS seconds, l.fold_cpu_seconds::double precision AS cpu_seconds '
+    '      FROM globalmart.partial_plans AS p JOIN globalmart.%I AS l USING (plan_id) '
+    '      WHERE p.plan_id = $1 AND l.slice >= $2 AND l.slice < $3 + interval ''1 minute'') AS b '
+    'WHERE b.slice >= $2 AND b.slice < $3 '
+    'GROUP BY b.slice', log)
+    USING plan_id, from_time, to_time;
+END
+$$;
+COMMENT ON FUNCTION globalmart.log_costs(text, int, timestamptz, timestamptz) IS
+  'What folds have spent on the partials of a plan that are in a log, as fold_costs has it of others; from_time <= slice < to_time';
+
+CREATE FUNCTION globalmart.take_log_costs(log text, plan_id int) RETURNS void
+LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  INSERT INTO globalmart.fold_costs AS f (plan_id, slice, rows, seconds, cpu_seconds)
+  SELECT $2, c.slice, c.rows, c.seconds, c.cpu_seconds FROM globalmart.log_costs($1, $2) AS c
+  -- Not of rollups that were dropped. Copies have cost nothing that is not here already.
+  WHERE c.seconds IS DISTINCT FROM 0 AND EXISTS (SELECT FROM globalmart.rollup_versions AS v WHERE v.plan_id = $2)
+  ON CONFLICT ON CONSTRAINT fold_costs_pkey DO UPDATE
+  SET rows = f.rows + EXCLUDED.rows, seconds = f.seconds + EXCLUDED.seconds, cpu_seconds = f.cpu_seconds + EXCLUDED.cpu_seconds
+$$;
+COMMENT ON FUNCTION globalmart.take_log_costs(text, int) IS
+  'Takes what folds have spent on a plan over from a draining log, whose partials are copied without it';
+
 CREATE FUNCTION globalmart.compact_plan(domain text, plan_id int) RETURNS bigint
 LANGUAGE C VOLATILE STRICT SET search_path = pg_catalog, pg_temp
 AS 'MODULE_PATHNAME', 'globalmart_compact_plan';
@@ -2981,10 +3084,12 @@ BEGIN
                                        WHERE v.plan_id = a.plan_id AND g.merged_until < g.closed_until) AS needs_stamps
              FROM globalmart.partial_plans AS a WHERE a.domain = d.domain ORDER BY a.plan_id LOOP
       IF p.needs_stamps THEN
-        -- A rollup that failed or was paused between publication and merge: it will ask what came before.
+        -- A rollup that failed or was paused between publication and merge: it will ask what came before. As they are,
+        -- partials keep what they have cost, too.
         EXECUTE format('INSERT INTO globalmart.partial_log_%1$s_%2$s SELECT * FROM globalmart.partial_log_%1$s_%3$s WHERE plan_id = $1',
                        d.domain, d.generation, 1 - d.generation) USING p.plan_id;
       ELSE
+        PERFORM globalmart.take_log_costs(format('partial_log_%s_%s', d.domain, 1 - d.generation), p.plan_id);
         PERFORM globalmart.compact_plan(d.domain, p.plan_id);
       END IF;
     END LOOP;
@@ -3051,6 +3156,10 @@ CREATE FUNCTION globalmart.set_processing_time(ts timestamptz) RETURNS void
 LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'globalmart_set_processing_time';
 COMMENT ON FUNCTION globalmart.set_processing_time(timestamptz) IS
   'What processing_time() gives for the rest of the transaction; NULL ends it';
+
+CREATE FUNCTION globalmart.cpu_seconds() RETURNS double precision
+LANGUAGE C VOLATILE AS 'MODULE_PATHNAME', 'globalmart_cpu_seconds';
+COMMENT ON FUNCTION globalmart.cpu_seconds() IS 'CPU time that this session has used';
 
 -- The partitions that a domain's watermark is made of. Rows that came by SQL are one more partition.
 CREATE VIEW globalmart.progress_by_partition AS
@@ -3199,9 +3308,17 @@ DECLARE
   progress globalmart.rollup_progress;
   columns text;
   keys text;
-  appended bigint := 0;
+  append text;
+  together boolean;
+  appended bigint;
   more bigint;
+  -- When windows with rows ended, and how many rows these are.
+  ends timestamptz[] := '{}';
+  counts bigint[] := '{}';
   started timestamptz := clock_timestamp();
+  started_cpu double precision := globalmart.cpu_seconds();
+  spent double precision;
+  spent_cpu double precision;
   closed_at timestamptz := globalmart.clock();
   window_end timestamptz;
   previous timestamptz;
@@ -3215,25 +3332,55 @@ BEGIN
   SELECT string_agg(quote_ident(c), ', ' ORDER BY n) INTO columns FROM unnest(version.columns) WITH ORDINALITY AS u(c, n);
   SELECT string_agg('q.' || quote_ident(k), ', ' ORDER BY n) INTO keys FROM unnest(version.key_columns) WITH ORDINALITY AS u(k, n);
   PERFORM globalmart.set_processing_time(closed_at);
+  -- Sorted by its key, an append fills the index from left to right.
+  append := format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, $3 FROM (%s) AS q%s', version.rollup, columns, version.close_query,
+                   CASE WHEN version.per_window OR keys IS NULL THEN '' ELSE ' ORDER BY ' || keys END);
+  -- What has ended together, or sessions in one minute, need not be asked row by row.
+  together := CASE version.window_kind
+    WHEN 'session' THEN globalmart.window_floor(progress.merged_until, interval '1 minute')
+                        = globalmart.window_floor(progress.closed_until - interval '1 microsecond', interval '1 minute')
+    ELSE progress.closed_until <= progress.merged_until + make_interval(secs => version.slide / 1e6) END;
   IF version.per_window THEN
     FOR window_end IN EXECUTE format('SELECT DISTINCT w.window_end FROM (%s) AS w ORDER BY 1', version.window_query)
                       USING progress.merged_until, progress.closed_until LOOP
       previous := window_end - interval '1 microsecond';
-      EXECUTE format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, $3 FROM (%s) AS q', version.rollup, columns, version.close_query)
-        USING previous, window_end, closed_at;
+      EXECUTE append USING previous, window_end, closed_at;
       GET DIAGNOSTICS more = ROW_COUNT;
-      appended := appended + more;
+      ends := ends || window_end;
+      counts := counts || more;
     END LOOP;
+  ELSIF together THEN
+    EXECUTE append USING progress.merged_until, progress.closed_until, closed_at;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    ends := ARRAY[progress.closed_until];
+    counts := ARRAY[more];
   ELSE
-    -- Sorted by its key, an append fills the index from left to right.
-    EXECUTE format('INSERT INTO globalmart.%I (%s, created_at) SELECT q.*, $3 FROM (%s) AS q%s', version.rollup, columns,
-                   version.close_query, COALESCE(' ORDER BY ' || keys, ''))
-      USING progress.merged_until, progress.closed_until, closed_at;
-    GET DIAGNOSTICS appended = ROW_COUNT;
+    EXECUTE format(
+      'WITH added AS (%s RETURNING window_end) '
+      'SELECT array_agg(e.window_end), array_agg(e.rows) FROM (SELECT a.window_end, count(*) AS rows FROM added AS a GROUP BY 1) AS e', append)
+      INTO ends, counts USING progress.merged_until, progress.closed_until, closed_at;
   END IF;
   PERFORM globalmart.set_processing_time(NULL);
+  spent_cpu := globalmart.cpu_seconds() - started_cpu;
+  spent := extract(epoch FROM clock_timestamp() - started);
+  appended := (SELECT COALESCE(sum(n), 0) FROM unnest(counts) AS n);
+  -- Windows without a row have cost something, too.
+  IF appended = 0 THEN
+    ends := ARRAY[progress.closed_until];
+    counts := '{0}';
+  END IF;
+  -- Shared among the minutes by their rows.
+  INSERT INTO globalmart.merge_costs AS m (version_id, minute, windows, rows, seconds, cpu_seconds)
+  SELECT merge_version.version_id, e.minute, CASE version.window_kind WHEN 'session' THEN sum(e.rows) ELSE count(*) FILTER (WHERE e.rows > 0) END, sum(e.rows),
+         spent * COALESCE(sum(e.rows) / NULLIF(appended, 0), 1), spent_cpu * COALESCE(sum(e.rows) / NULLIF(appended, 0), 1)
+  FROM (SELECT COALESCE(globalmart.window_floor(u.window_end - interval '1 microsecond', interval '1 minute'), 'infinity') AS minute, u.rows
+        FROM unnest(ends, counts) AS u(window_end, rows)) AS e
+  GROUP BY e.minute
+  ON CONFLICT ON CONSTRAINT merge_costs_pkey DO UPDATE
+  SET windows = m.windows + EXCLUDED.windows, rows = m.rows + EXCLUDED.rows,
+      seconds = m.seconds + EXCLUDED.seconds, cpu_seconds = m.cpu_seconds + EXCLUDED.cpu_seconds;
   UPDATE globalmart.rollup_progress AS p
-  SET merged_until = p.closed_until, merge_seconds = extract(epoch FROM clock_timestamp() - started)
+  SET merged_until = p.closed_until, merge_seconds = spent, costs_from = COALESCE(p.costs_from, p.merged_until)
   WHERE p.version_id = merge_version.version_id;
   RETURN appended;
 END
@@ -4484,6 +4631,25 @@ BEGIN
                             WHERE o.sent_at < now_at - globalmart.setting('alerts_retention')::interval LIMIT most));
   GET DIAGNOSTICS deleted = ROW_COUNT;
   total := total + deleted;
+  -- What a span has cost is asked for beside a batch over its raw rows.
+  WITH gone AS MATERIALIZED (
+    SELECT DISTINCT v.version_id, v.plan_id, d.from_time, d.to_time
+    FROM globalmart.dropped_spans AS d
+    JOIN globalmart.streams AS s ON s.stream = d.stream
+    JOIN globalmart.rollup_versions AS v ON v.domain = s.domain
+    WHERE CASE WHEN v.plan_id IS NOT NULL THEN globalmart.version_reads(v.query, d.stream) END),
+  folds AS (
+    DELETE FROM globalmart.fold_costs AS f
+    WHERE f.ctid = ANY (ARRAY(SELECT o.ctid FROM globalmart.fold_costs AS o JOIN gone AS g USING (plan_id)
+                              WHERE o.slice >= g.from_time AND o.slice < g.to_time LIMIT most))
+    RETURNING f.plan_id),
+  merges AS (
+    DELETE FROM globalmart.merge_costs AS m
+    WHERE m.ctid = ANY (ARRAY(SELECT o.ctid FROM globalmart.merge_costs AS o JOIN gone AS g USING (version_id)
+                              WHERE o.minute >= g.from_time AND o.minute < g.to_time LIMIT most))
+    RETURNING m.version_id)
+  SELECT count(*) INTO deleted FROM (TABLE folds UNION ALL TABLE merges) AS t;
+  total := total + deleted;
   -- The shop's; how the last night and the last good one went stays known.
   IF to_regclass('globalmart.etl_runs') IS NOT NULL THEN
     DELETE FROM globalmart.etl_runs AS e
@@ -4499,7 +4665,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION globalmart.delete_old_records(int) IS
-  'Deletes some late events, dead letters, finished redrives, sent alerts and runs of run_etl() that are older than their retention settings; gives how many';
+  'Deletes some late events, dead letters, finished redrives, sent alerts and runs of run_etl() that are older than their retention settings, and what folds and merges of event time have cost whose raw rows are gone; gives how many';
 
 CREATE FUNCTION globalmart.rollup_names() RETURNS SETOF text
 LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
@@ -5291,9 +5457,73 @@ COMMENT ON PROCEDURE globalmart.rebuild_rollup(text, timestamptz, timestamptz, t
 -- batch_stream.sql
 -- The two executions side by side, for whoever wants to see what the stream spares.
 
+-- What the stream has spent on windows is what its folds have spent on their events, and its merges on their rows.
+-- Events of sliding windows stand in several, and count with the first that ends.
+CREATE FUNCTION globalmart.stream_costs(rollup text, from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)
+RETURNS TABLE (windows bigint, rows bigint, rows_folded bigint, fold_seconds double precision, fold_cpu_seconds double precision,
+               merge_seconds double precision, merge_cpu_seconds double precision)
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+  part record;
+  version record;
+  folds record;
+  merges record;
+  after timestamptz;
+  until timestamptz;
+BEGIN
+  PERFORM globalmart.require_rollup(rollup, 'rollup');
+  SELECT 0, 0, 0, 0, 0, 0, 0 INTO windows, rows, rows_folded, fold_seconds, fold_cpu_seconds, merge_seconds, merge_cpu_seconds;
+  FOR part IN SELECT * FROM globalmart.comparison_parts(stream_costs.rollup) LOOP
+    until := least(coalesce(to_time, 'infinity'), part.ended_until);
+    after := greatest(coalesce(from_time, '-infinity'), part.ended_after);
+    CONTINUE WHEN after >= until;
+    PERFORM globalmart.require_comparable(part.version_id, after, until, part.begun_from);
+    SELECT v.*, p.costs_from, globalmart.closable_until(until, v.window_kind, v.width, v.slide, v.window_offset) AS events_until,
+           greatest(v.live_from, globalmart.closable_until(greatest(after, v.live_from), v.window_kind, v.width, v.slide, v.window_offset)) AS events_from
+      INTO version
+    FROM globalmart.rollup_versions AS v JOIN globalmart.rollup_progress AS p USING (version_id) WHERE v.version_id = part.version_id;
+    -- A sum without the windows that a backfill filled, or that closed before anything was recorded, would be too small.
+    IF part.begun_from < version.live_from OR version.costs_from IS NULL OR greatest(after, version.live_from) < version.costs_from THEN
+      SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL
+        INTO windows, rows, rows_folded, fold_seconds, fold_cpu_seconds, merge_seconds, merge_cpu_seconds;
+      RETURN NEXT;
+      RETURN;
+    END IF;
+    SELECT coalesce(sum(m.windows), 0) AS windows, coalesce(sum(m.rows), 0) AS rows, coalesce(sum(m.seconds), 0) AS seconds,
+           coalesce(sum(m.cpu_seconds), 0) AS cpu_seconds
+      INTO merges
+    FROM globalmart.merge_costs AS m WHERE m.version_id = part.version_id AND m.minute >= after AND m.minute < until;
+    -- One partial that was folded without a record makes the sum unknown.
+    SELECT CASE WHEN count(c.rows) = count(*) THEN coalesce(sum(c.rows), 0) END AS rows,
+           CASE WHEN count(c.seconds) = count(*) THEN coalesce(sum(c.seconds), 0) END AS seconds,
+           CASE WHEN count(c.cpu_seconds) = count(*) THEN coalesce(sum(c.cpu_seconds), 0) END AS cpu_seconds
+      INTO folds
+    FROM (
+      SELECT f.rows, f.seconds, f.cpu_seconds FROM globalmart.fold_costs AS f
+      WHERE f.plan_id = version.plan_id AND f.slice >= version.events_from AND f.slice < version.events_until
+      UNION ALL
+      SELECT l.rows, l.seconds, l.cpu_seconds
+      FROM globalmart.domains AS d CROSS JOIN generate_series(0, 1) AS g(generation),
+        LATERAL globalmart.log_costs(format('partial_log_%s_%s', d.domain, g.generation), version.plan_id, version.events_from, version.events_until) AS l
+      WHERE d.domain = version.domain AND (g.generation = d.generation OR d.draining)) AS c;
+    windows := windows + merges.windows;
+    rows := rows + merges.rows;
+    rows_folded := rows_folded + folds.rows;
+    fold_seconds := fold_seconds + folds.seconds;
+    fold_cpu_seconds := fold_cpu_seconds + folds.cpu_seconds;
+    merge_seconds := merge_seconds + merges.seconds;
+    merge_cpu_seconds := merge_cpu_seconds + merges.cpu_seconds;
+  END LOOP;
+  RETURN NEXT;
+END
+$$;
+COMMENT ON FUNCTION globalmart.stream_costs(text, timestamptz, timestamptz) IS
+  'What the stream has spent on a rollup''s closed windows that end in (from_time, to_time], by default all, to the minute: its share of the folds of their events, and the merges. NULL where not all of it was recorded: windows that a backfill filled. Refuses a span whose raw rows were dropped';
+
 CREATE FUNCTION globalmart.compare_batch_stream(from_time timestamptz DEFAULT NULL, to_time timestamptz DEFAULT NULL)
-RETURNS TABLE (rollup text, rows bigint, differences bigint, batch_seconds double precision, last_merge_seconds double precision,
-               stream_age interval, batch_age interval, problem text)
+RETURNS TABLE (rollup text, rows bigint, differences bigint, batch_seconds double precision, stream_seconds double precision,
+               stream_cpu_seconds double precision, stream_age interval, batch_age interval, problem text)
 LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -5305,8 +5535,8 @@ DECLARE
   until timestamptz;
 BEGIN
   FOR compare_batch_stream.rollup IN SELECT c.name FROM globalmart.rollup_catalog AS c WHERE c.kind = 'rollup' AND c.state = 'live' ORDER BY c.name LOOP
-    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL
-      INTO rows, differences, batch_seconds, last_merge_seconds, stream_age, batch_age, problem;
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+      INTO rows, differences, batch_seconds, stream_seconds, stream_cpu_seconds, stream_age, batch_age, problem;
     BEGIN
       rows := 0;
       batch_seconds := 0;
@@ -5326,23 +5556,22 @@ BEGIN
         batch_seconds := batch_seconds + extract(epoch FROM clock_timestamp() - started);
       END LOOP;
       SELECT count(*) INTO differences FROM globalmart.verify(rollup, from_time, to_time);
+      SELECT c.fold_seconds + c.merge_seconds, c.fold_cpu_seconds + c.merge_cpu_seconds INTO stream_seconds, stream_cpu_seconds
+      FROM globalmart.stream_costs(rollup, from_time, to_time) AS c;
       EXECUTE format(
         'SELECT avg(q.created_at - q.window_end), avg(globalmart.clock() - q.window_end) FROM globalmart.%I AS q '
         'WHERE q.window_end > $1 AND q.window_end <= $2 AND q.window_start >= (SELECT min(v.live_from) FROM globalmart.rollup_versions AS v WHERE v.rollup = $3)',
         rollup) INTO stream_age, batch_age
         USING coalesce(from_time, '-infinity'), coalesce(to_time, 'infinity'), rollup;
     EXCEPTION WHEN object_not_in_prerequisite_state THEN
-      SELECT NULL, NULL, NULL, SQLERRM INTO rows, differences, batch_seconds, problem;
+      SELECT NULL, NULL, NULL, NULL, NULL, SQLERRM INTO rows, differences, batch_seconds, stream_seconds, stream_cpu_seconds, problem;
     END;
-    SELECT p.merge_seconds INTO last_merge_seconds
-    FROM globalmart.rollup_progress AS p JOIN globalmart.rollup_versions AS v USING (version_id)
-    WHERE v.rollup = compare_batch_stream.rollup AND p.merge_seconds > 0 ORDER BY p.published_at DESC NULLS LAST LIMIT 1;
     RETURN NEXT;
   END LOOP;
 END
 $$;
 COMMENT ON FUNCTION globalmart.compare_batch_stream(timestamptz, timestamptz) IS
-  'For every live rollup and its closed windows that end in (from_time, to_time], by default all: rows, differences between stream and batch as verify finds them, seconds of the batch query as measured now, seconds of the rollup''s last merge (whatever its windows: no other time of the stream is on record), and how old a window''s answer is on average when it is there: in the stream, and in a batch run now. problem: why a rollup was not compared';
+  'For every live rollup and its closed windows that end in (from_time, to_time], by default all: rows, differences between stream and batch as verify finds them, seconds of the batch query as measured now, seconds and CPU seconds that the stream spent on them (its share of their folds, and their merges; NULL where not all was recorded: see stream_costs), and how old a window''s answer is on average when it is there: in the stream, and in a batch run now. problem: why a rollup was not compared';
 -- explain.sql
 -- How a rollup is kept, for people.
 
@@ -5513,6 +5742,8 @@ DECLARE
     'globalmart.delete_old_records(int)',
     'globalmart.rollup_names()',
     'globalmart.delete_old_rollup_rows(text, int)',
+    'globalmart.try_run_lock()',
+    'globalmart.release_run_lock()',
     'globalmart.close_windows()',
     'globalmart.compact_partials(bigint)',
     'globalmart.maintain_partitions()',
@@ -7310,7 +7541,7 @@ WHERE c.name IN ('high_value_anomalies', 'high_quantity_anomalies', 'suspicious_
                   WHERE t.tgrelid = to_regclass('globalmart.' || c.name) AND t.tgname = 'append_alerts');
 $shop_script$);
 INSERT INTO globalmart.shop_scripts (ordinal, name, body) VALUES (34, 'warehouse/dates.sql', $shop_script$
--- The calendar. Filled ten years around today, and as far as facts need it.
+-- The calendar: whole years without a gap, ten around today, and as far as facts need it.
 CREATE TABLE IF NOT EXISTS warehouse.dim_date (
   date_key      int PRIMARY KEY,
   full_date     date NOT NULL UNIQUE,
@@ -7386,12 +7617,31 @@ $$;
 COMMENT ON FUNCTION globalmart.fill_dates(date, date) IS
   'Adds the days from from_day to to_day, both included, to dim_date; gives how many were missing';
 
-DO $fill$
+-- A date table with gaps is refused by tools that compare periods.
+CREATE OR REPLACE FUNCTION globalmart.extend_calendar(day date) RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   today date := (globalmart.clock() AT TIME ZONE 'UTC')::date;
+  first_day date;
+  last_day date;
+  filled bigint;
 BEGIN
-  PERFORM globalmart.fill_dates(make_date(extract(year FROM today)::int - 10, 1, 1),
-                                make_date(extract(year FROM today)::int + 10, 12, 31));
+  SELECT min(d.full_date), max(d.full_date), count(*) INTO first_day, last_day, filled FROM warehouse.dim_date AS d;
+  IF day >= first_day AND last_day >= greatest(day, make_date(extract(year FROM today)::int + 10, 12, 31))
+     AND filled = last_day - first_day + 1 THEN
+    RETURN 0;
+  END IF;
+  RETURN globalmart.fill_dates(
+    date_trunc('year', least(day, first_day, make_date(extract(year FROM today)::int - 10, 1, 1))::timestamp)::date,
+    make_date(extract(year FROM greatest(day, last_day, today + interval '10 years'))::int, 12, 31));
+END
+$$;
+COMMENT ON FUNCTION globalmart.extend_calendar(date) IS
+  'Extends dim_date to whole years without a gap, ten around today and as far as a day; gives how many days were missing';
+
+DO $fill$
+BEGIN
+  PERFORM globalmart.extend_calendar((globalmart.clock() AT TIME ZONE 'UTC')::date);
 END
 $fill$;
 $shop_script$);
@@ -7490,7 +7740,7 @@ BEGIN
     END IF;
     EXECUTE format('COMMENT ON COLUMN warehouse.%I.effective_from IS %L', dimension, 'From when on this version is in force, inclusive');
     EXECUTE format('COMMENT ON COLUMN warehouse.%I.effective_to IS %L', dimension, 'Until when, exclusive; 9999-12-31: still in force');
-    EXECUTE format('COMMENT ON COLUMN warehouse.%I.is_current IS %L', dimension, 'Whether it is the version in force, of which there is exactly one');
+    EXECUTE format('COMMENT ON COLUMN warehouse.%I.is_current IS %L', dimension, 'Whether it is the last version, of which there is exactly one: the one in force, or one that was told ahead of its time');
   END LOOP;
 END
 $setup$;
@@ -7593,6 +7843,8 @@ BEGIN
     -- A catalogue change that comes late moves the facts of its span to the new version: by these.
     EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON warehouse.%I (customer_key)', fact || '_customer', fact);
     EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON warehouse.%I (product_key)', fact || '_product', fact);
+    -- A question for a day reads that day, and not the history.
+    EXECUTE format('CREATE INDEX IF NOT EXISTS %I ON warehouse.%I USING brin (date_key)', fact || '_date', fact);
   END LOOP;
 END
 $setup$;
@@ -7729,21 +7981,28 @@ COMMENT ON COLUMN globalmart.etl_analyses.analysis IS 'sales (daily_category_sal
 COMMENT ON COLUMN globalmart.etl_analyses.day IS 'UTC day';
 COMMENT ON COLUMN globalmart.etl_analyses.done_at IS 'When it was done; NULL: to be done, because facts that it looks at are new';
 
-CREATE OR REPLACE FUNCTION globalmart.mark_for_analysis(days date[]) RETURNS void
+CREATE OR REPLACE FUNCTION globalmart.mark_for_analysis(days date[], analyses text[] DEFAULT '{sales,products,rfm}') RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
+DECLARE
+  span interval := globalmart.setting('rfm_span')::interval;
 BEGIN
   INSERT INTO globalmart.etl_analyses (analysis, day)
   SELECT a.analysis, d.day
-  FROM (SELECT DISTINCT u.day FROM unnest(days) AS u(day)) AS d CROSS JOIN unnest('{sales,products,rfm}'::text[]) AS a(analysis)
+  FROM (SELECT DISTINCT u.day FROM unnest(mark_for_analysis.days) AS u(day)) AS d CROSS JOIN unnest(mark_for_analysis.analyses) AS a(analysis)
   ORDER BY 1, 2
   ON CONFLICT (analysis, day) DO UPDATE SET done_at = NULL;
-  -- Later days look back on it.
-  UPDATE globalmart.etl_analyses AS a SET done_at = NULL
-  WHERE a.analysis = 'rfm' AND a.done_at IS NOT NULL AND a.day > (SELECT min(u.day) FROM unnest(mark_for_analysis.days) AS u(day));
+  IF 'rfm' = ANY (mark_for_analysis.analyses) THEN
+    -- Later days look back on it, as far as their span goes.
+    UPDATE globalmart.etl_analyses AS a SET done_at = NULL
+    WHERE a.analysis = 'rfm' AND a.done_at IS NOT NULL
+      AND EXISTS (SELECT FROM unnest(mark_for_analysis.days) AS u(day)
+                  WHERE u.day < a.day AND (span IS NULL OR (a.day + 1)::timestamp - span < (u.day + 1)::timestamp));
+  END IF;
 END
 $$;
-COMMENT ON FUNCTION globalmart.mark_for_analysis(date[]) IS 'Has days analysed, or analysed again, and what looks back on them';
+COMMENT ON FUNCTION globalmart.mark_for_analysis(date[], text[]) IS
+  'Has days analysed, or analysed again, and what looks back on them. analyses: sales, products, rfm';
 
 CREATE OR REPLACE VIEW globalmart.etl_progress AS
   SELECT r.run_id, r.state, r.analysis_day, r.started_at,
@@ -7788,22 +8047,80 @@ DECLARE
   days date[];
 BEGIN
   FOREACH fact IN ARRAY ARRAY['fact_sales', 'fact_cart_events', 'fact_product_views'] LOOP
+    -- Of the analyses only sales ask for more than who it is: for the category that a product had.
     EXECUTE format(
       'WITH moved AS (UPDATE warehouse.%1$I AS f SET %2$I = v.%2$I '
       'FROM warehouse.%3$I AS v JOIN warehouse.%3$I AS o ON o.durable_key = v.durable_key AND o.%2$I <> v.%2$I '
       'WHERE v.%2$I > $1 AND v.effective_from < (SELECT max(event_time) FROM warehouse.%1$I) '
       '  AND f.%2$I = o.%2$I AND f.event_time >= v.effective_from AND f.event_time < v.effective_to '
-      'RETURNING (f.event_time AT TIME ZONE ''UTC'')::date AS day) '
-      'SELECT count(*), array_agg(DISTINCT m.day) FROM moved AS m',
-      fact, key_column, dimension) INTO more, days USING from_keys;
+      'RETURNING (f.event_time AT TIME ZONE ''UTC'')::date AS day, %4$s AS of_other_category) '
+      'SELECT count(*), array_agg(DISTINCT m.day) FILTER (WHERE m.of_other_category) FROM moved AS m',
+      fact, key_column, dimension,
+      CASE WHEN fact = 'fact_sales' AND dimension = 'dim_products' THEN 'o.category <> v.category' ELSE 'false' END)
+      INTO more, days USING from_keys;
     moved := moved + more;
-    PERFORM globalmart.mark_for_analysis(days) WHERE more > 0;
+    PERFORM globalmart.mark_for_analysis(days, '{sales}') WHERE days IS NOT NULL;
   END LOOP;
   RETURN moved;
 END
 $$;
 COMMENT ON FUNCTION globalmart.move_facts(text, text, bigint) IS
   'Points facts at the versions of a dimension whose keys are greater than from_keys, where they are in force at the event time; gives how many moved';
+
+-- The analyses have, for each day, the version in force at its end. Called before facts move: those of a product
+-- whose category was mended in place are still with its key.
+CREATE OR REPLACE FUNCTION globalmart.follow_versions(dimension text, key_column text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+  of_products boolean := dimension = 'dim_products';
+  analysis text := CASE WHEN of_products THEN 'product_performance' ELSE 'rfm_analysis' END;
+  other_category text := CASE WHEN of_products THEN 'v.category <> b.category' ELSE 'false' END;
+  first_day date;
+  last_day date;
+  days date[];
+BEGIN
+  IF of_products THEN
+    SELECT array_agg(DISTINCT (f.event_time AT TIME ZONE 'UTC')::date) INTO days
+    FROM pg_temp.etl_versions_before AS b JOIN warehouse.dim_products AS v USING (product_key) JOIN warehouse.fact_sales AS f USING (product_key)
+    WHERE v.category <> b.category;
+    PERFORM globalmart.mark_for_analysis(days, '{sales}') WHERE days IS NOT NULL;
+  END IF;
+  EXECUTE format('SELECT min(a.analysis_date), max(a.analysis_date) FROM warehouse.%I AS a', analysis) INTO first_day, last_day;
+  -- Nothing analysed yet: least() below would pass over the bound, and versions go on to the year 9999.
+  IF first_day IS NULL THEN
+    RETURN;
+  END IF;
+  -- Days at whose end another version is in force than before, or the same with another category.
+  EXECUTE format(
+    'CREATE TEMP TABLE etl_moved_days ON COMMIT DROP AS '
+    'SELECT d.day::date AS day, b.%1$I AS old_key, v.%1$I AS new_key, %2$s AS of_other_category '
+    'FROM pg_temp.etl_versions_before AS b JOIN warehouse.%3$I AS v ON v.durable_key = b.durable_key '
+    '  AND v.effective_from < b.effective_to AND v.effective_to > b.effective_from AND (v.%1$I <> b.%1$I OR %2$s) '
+    'CROSS JOIN LATERAL generate_series(greatest((greatest(b.effective_from, v.effective_from) AT TIME ZONE ''UTC'')::date, $1)::timestamp, '
+    '                                   least((least(b.effective_to, v.effective_to) AT TIME ZONE ''UTC'')::date - 1, $2)::timestamp, '
+    '                                   interval ''1 day'') AS d(day)', key_column, other_category, dimension) USING first_day, last_day;
+  IF EXISTS (SELECT FROM pg_temp.etl_moved_days) THEN
+    ANALYZE pg_temp.etl_moved_days;
+    -- Who ranks where in a category hangs on all of its products; else it is the same one under another key.
+    EXECUTE format(
+      'UPDATE warehouse.%1$I AS a SET %2$I = m.new_key FROM pg_temp.etl_moved_days AS m '
+      'WHERE a.analysis_date = m.day AND a.%2$I = m.old_key AND NOT m.of_other_category', analysis, key_column);
+    IF of_products THEN
+      SELECT array_agg(DISTINCT m.day) INTO days
+      FROM pg_temp.etl_moved_days AS m JOIN warehouse.product_performance AS a ON a.analysis_date = m.day AND a.product_key = m.old_key
+      WHERE m.of_other_category;
+      PERFORM globalmart.mark_for_analysis(days, '{products}') WHERE days IS NOT NULL;
+      -- A forecast is of the seven days after the last that it knows.
+      UPDATE warehouse.demand_forecast AS f SET product_key = m.new_key
+      FROM pg_temp.etl_moved_days AS m CROSS JOIN generate_series(1, 7) AS ahead
+      WHERE f.forecast_date = m.day + ahead AND f.product_key = m.old_key AND f.analysis_date = m.day AND m.new_key <> m.old_key;
+    END IF;
+  END IF;
+  DROP TABLE pg_temp.etl_moved_days;
+END
+$$;
+COMMENT ON FUNCTION globalmart.follow_versions(text, text) IS
+  'Has the analyses follow versions that were added, shortened or mended: keys are changed, or the day is to be analysed again. pg_temp.etl_versions_before has the versions as they were';
 
 CREATE OR REPLACE FUNCTION globalmart.load_dimension(
   changes text, id_column text, dimension text, key_column text, attributes text[],
@@ -7852,6 +8169,9 @@ BEGIN
     (SELECT string_agg(format('c.%I', a), ', ' ORDER BY n) FROM unnest(attributes) WITH ORDINALITY AS u(a, n)),
     dimension);
   ANALYZE pg_temp.etl_versions;
+  EXECUTE format('CREATE TEMP TABLE etl_versions_before ON COMMIT DROP AS '
+                 'SELECT d.* FROM warehouse.%I AS d JOIN pg_temp.etl_affected AS a ON a.id = d.%I', dimension, id_column);
+  ANALYZE pg_temp.etl_versions_before;
   EXECUTE format('SELECT coalesce(max(%I), 0) FROM warehouse.%I', key_column, dimension) INTO last_key;
   -- First what is there gives way, then the new versions come into the gaps: no moment with an overlap.
   EXECUTE format(
@@ -7884,9 +8204,9 @@ BEGIN
   IF rows_written > 1000 THEN
     EXECUTE format('ANALYZE warehouse.%I', dimension);
   END IF;
+  PERFORM globalmart.follow_versions(dimension, key_column);
   PERFORM globalmart.move_facts(key_column, dimension, last_key);
-  DROP TABLE pg_temp.etl_affected;
-  DROP TABLE pg_temp.etl_versions;
+  DROP TABLE pg_temp.etl_affected, pg_temp.etl_versions, pg_temp.etl_versions_before;
 END
 $$;
 COMMENT ON FUNCTION globalmart.load_dimension(text, text, text, text, text[]) IS
@@ -7898,11 +8218,14 @@ LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   in_force warehouse.dim_geography;
   starts timestamptz := coalesce(set_region.effective_from, '1900-01-01 00:00:00+00');
-  last_key int := (SELECT coalesce(max(g.geography_key), 0) FROM warehouse.dim_geography AS g);
+  last_key int;
 BEGIN
   PERFORM globalmart.require_owner();
+  -- As a load takes it: a fact that it has looked up and not committed would keep the version of before.
+  LOCK TABLE warehouse.dim_geography IN SHARE ROW EXCLUSIVE MODE;
+  last_key := (SELECT coalesce(max(g.geography_key), 0) FROM warehouse.dim_geography AS g);
   SELECT g.* INTO in_force FROM warehouse.dim_geography AS g
-  WHERE g.country = set_region.country AND g.effective_from <= starts AND g.effective_to > starts FOR UPDATE;
+  WHERE g.country = set_region.country AND g.effective_from <= starts AND g.effective_to > starts;
   IF NOT FOUND THEN
     RAISE undefined_object USING
       MESSAGE = format('there is no geography "%s" at %s', set_region.country, starts),
@@ -7985,12 +8308,12 @@ COMMENT ON FUNCTION globalmart.take_day(date) IS
 -- Every event finds a version of its country, customer and product: where nobody told, one is inferred from
 -- the first event that names them, in force until the first that was told. Most nights most are known: only those
 -- who are not are sorted.
-DROP FUNCTION IF EXISTS globalmart.infer_members(date); -- of version 1.0
 CREATE OR REPLACE FUNCTION globalmart.infer_members() RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_custom_plan AS $$
 DECLARE
   inferred bigint;
   more bigint;
+  mended_keys bigint[];
 BEGIN
   INSERT INTO warehouse.dim_geography (durable_key, country)
   SELECT nextval('warehouse.durable_keys'), n.country
@@ -8049,14 +8372,25 @@ BEGIN
         category = CASE d.category WHEN 'Unknown' THEN coalesce(k.category, 'Unknown') ELSE d.category END
     FROM known AS k
     WHERE d.product_key = k.product_key AND k.is_inferred
-      AND (k.known_name = 'Unknown' AND k.product_name IS NOT NULL OR k.known_category = 'Unknown' AND k.category IS NOT NULL))
-  INSERT INTO warehouse.dim_products (durable_key, product_id, product_name, category, price, is_inferred, effective_to)
-  SELECT coalesce(k.durable_key, nextval('warehouse.durable_keys')), k.product_id, coalesce(k.product_name, 'Unknown'),
-         coalesce(k.category, 'Unknown'), k.price, true, coalesce(k.effective_from, '9999-12-31 00:00:00+00')
-  FROM known AS k
-  WHERE k.effective_from IS NULL OR k.effective_from > k.event_time
-  ORDER BY k.product_id;
-  GET DIAGNOSTICS more = ROW_COUNT;
+      AND (k.known_name = 'Unknown' AND k.product_name IS NOT NULL OR k.known_category = 'Unknown' AND k.category IS NOT NULL)
+    RETURNING d.product_key, d.category <> k.known_category AS of_other_category),
+  added AS (
+    INSERT INTO warehouse.dim_products (durable_key, product_id, product_name, category, price, is_inferred, effective_to)
+    SELECT coalesce(k.durable_key, nextval('warehouse.durable_keys')), k.product_id, coalesce(k.product_name, 'Unknown'),
+           coalesce(k.category, 'Unknown'), k.price, true, coalesce(k.effective_from, '9999-12-31 00:00:00+00')
+    FROM known AS k
+    WHERE k.effective_from IS NULL OR k.effective_from > k.event_time
+    ORDER BY k.product_id
+    RETURNING 1)
+  SELECT (SELECT count(*) FROM added), (SELECT array_agg(m.product_key) FROM mended AS m WHERE m.of_other_category) INTO more, mended_keys;
+  IF mended_keys IS NOT NULL THEN
+    CREATE TEMP TABLE etl_versions_before ON COMMIT DROP AS
+    SELECT d.product_key, d.durable_key, d.effective_from, d.effective_to, 'Unknown' AS category
+    FROM warehouse.dim_products AS d WHERE d.product_key = ANY (mended_keys);
+    ANALYZE pg_temp.etl_versions_before;
+    PERFORM globalmart.follow_versions('dim_products', 'product_key');
+    DROP TABLE pg_temp.etl_versions_before;
+  END IF;
   RETURN inferred + more;
 END
 $$;
@@ -8084,6 +8418,8 @@ BEGIN
   lines AS (
     SELECT DISTINCT ON (i.event_time, i.transaction_id, i.line_no) i.*, (i.quantity * i.price)::numeric(18,2) AS line_revenue
     FROM globalmart.transaction_items AS i JOIN orders AS o ON o.event_time = i.event_time AND o.transaction_id = i.transaction_id
+    -- Those behind the span are the next load's, which counts them.
+    JOIN globalmart.etl_spans AS s ON s.stream = 'transaction_items' AND s.kafka_partition = i.kafka_partition AND s.until_offset > i.kafka_offset
     WHERE i.event_time >= starts AND i.event_time < ends
     ORDER BY i.event_time, i.transaction_id, i.line_no, i.kafka_partition, i.kafka_offset),
   weighed AS (
@@ -8154,12 +8490,15 @@ CREATE OR REPLACE FUNCTION globalmart.load_day(day date, OUT rows_read bigint, O
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
   leaf text;
+  sales record;
+  carts record;
+  views record;
 BEGIN
   -- Facts are checked against them as they are now. At once, not table by table: whoever changes one and then its
   -- facts would wait for us, and we for him.
   LOCK TABLE warehouse.dim_date, warehouse.dim_geography, warehouse.dim_customers, warehouse.dim_products IN SHARE ROW EXCLUSIVE MODE;
   PERFORM globalmart.make_fact_partitions(day);
-  PERFORM globalmart.fill_dates(day, day);
+  PERFORM globalmart.extend_calendar(day);
   -- Nobody may have analysed the day yet, and a plan for twelve rows takes an hour for a million.
   FOR leaf IN
     SELECT l.leaf FROM unnest('{transactions,transaction_items,cart_events,product_view_events}'::text[]) AS s
@@ -8171,15 +8510,20 @@ BEGIN
   IF globalmart.infer_members() > 1000 THEN
     ANALYZE warehouse.dim_customers, warehouse.dim_products;
   END IF;
-  SELECT sum(l.rows_read), sum(l.rows_written), sum(l.rows_read) - sum(l.rows_written)
-    INTO rows_read, rows_written, rows_rejected
-  FROM (SELECT * FROM globalmart.load_sales(day)
-        UNION ALL SELECT * FROM globalmart.load_cart_events(day)
-        UNION ALL SELECT * FROM globalmart.load_product_views(day)) AS l;
+  SELECT * INTO sales FROM globalmart.load_sales(day);
+  SELECT * INTO carts FROM globalmart.load_cart_events(day);
+  SELECT * INTO views FROM globalmart.load_product_views(day);
+  rows_read := sales.rows_read + carts.rows_read + views.rows_read;
+  rows_written := sales.rows_written + carts.rows_written + views.rows_written;
+  -- A line that was redriven since the load began is written with its order, and read by the next load.
+  rows_rejected := greatest(sales.rows_read - sales.rows_written, 0) + carts.rows_read - carts.rows_written + views.rows_read - views.rows_written;
   DROP TABLE pg_temp.etl_day_transactions, pg_temp.etl_day_transaction_items, pg_temp.etl_day_cart_events, pg_temp.etl_day_product_view_events;
   UPDATE globalmart.etl_load_days AS l SET loaded = true WHERE l.day = load_day.day;
-  IF rows_written > 0 THEN
-    PERFORM globalmart.mark_for_analysis(ARRAY[day]);
+  -- Carts are in no analysis.
+  IF sales.rows_written > 0 THEN
+    PERFORM globalmart.mark_for_analysis(ARRAY[day], '{sales,products,rfm}');
+  ELSIF views.rows_written > 0 THEN
+    PERFORM globalmart.mark_for_analysis(ARRAY[day], '{products}');
   END IF;
 END
 $$;
@@ -8350,13 +8694,20 @@ BEGIN
     FROM customers AS c),
   scored AS (
     SELECT c.*,
-           5 - (SELECT count(*) FROM unnest(q.recency) AS cut WHERE cut < c.recency_days::float8)::int AS r_score,
-           1 + (SELECT count(*) FROM unnest(q.frequency) AS cut WHERE cut < c.frequency::float8)::int AS f_score,
-           1 + (SELECT count(*) FROM unnest(q.monetary) AS cut WHERE cut < c.monetary::float8)::int AS m_score
-    FROM customers AS c CROSS JOIN cuts AS q)
+           5 - (q.recency[1] < c.recency_days::float8)::int - (q.recency[2] < c.recency_days::float8)::int
+             - (q.recency[3] < c.recency_days::float8)::int - (q.recency[4] < c.recency_days::float8)::int AS r_score,
+           1 + (q.frequency[1] < c.frequency::float8)::int + (q.frequency[2] < c.frequency::float8)::int
+             + (q.frequency[3] < c.frequency::float8)::int + (q.frequency[4] < c.frequency::float8)::int AS f_score,
+           1 + (q.monetary[1] < c.monetary::float8)::int + (q.monetary[2] < c.monetary::float8)::int
+             + (q.monetary[3] < c.monetary::float8)::int + (q.monetary[4] < c.monetary::float8)::int AS m_score
+    FROM customers AS c CROSS JOIN cuts AS q),
+  segments AS MATERIALIZED (
+    SELECT r AS r_score, f AS f_score, m AS m_score, globalmart.rfm_segment(r, f, m) AS segment
+    FROM generate_series(1, 5) AS r, generate_series(1, 5) AS f, generate_series(1, 5) AS m)
   SELECT analyse_rfm.analysis_date AS analysis_date, d.customer_key, s.recency_days, s.frequency, s.monetary, s.r_score, s.f_score, s.m_score,
-         globalmart.rfm_segment(s.r_score, s.f_score, s.m_score) AS segment
+         g.segment
   FROM scored AS s
+  JOIN segments AS g USING (r_score, f_score, m_score)
   JOIN warehouse.dim_customers AS d ON d.durable_key = s.durable_key AND d.effective_from < ends AND d.effective_to >= ends
   ORDER BY d.customer_key;
   written := globalmart.insert_checked('warehouse.rfm_analysis', 'pg_temp.etl_rfm');
@@ -8444,27 +8795,24 @@ DECLARE
   written bigint;
 BEGIN
   DELETE FROM warehouse.demand_forecast AS f WHERE f.forecast_date > analyse_forecast.analysis_date;
-  WITH sold AS (
-    SELECT p.durable_key, a.analysis_date AS day, sum(a.units_sold)::float8 AS units
+  CREATE TEMP TABLE etl_forecast ON COMMIT DROP AS
+  WITH series AS (
+    -- A product has one row a day. From the first sale on, a day without one is 0.
+    SELECT p.durable_key,
+           globalmart.dense_series(array_agg(a.analysis_date - analyse_forecast.analysis_date), array_agg(a.units_sold::float8), 0) AS history
     FROM warehouse.product_performance AS a JOIN warehouse.dim_products AS p USING (product_key)
     WHERE a.analysis_date > analyse_forecast.analysis_date - 56 AND a.analysis_date <= analyse_forecast.analysis_date AND a.units_sold > 0
-    GROUP BY p.durable_key, a.analysis_date),
-  series AS (
-    -- From the first sale on, a day without one is 0.
-    SELECT k.durable_key, array_agg(coalesce(s.units, 0) ORDER BY d.day) AS history
-    FROM (SELECT s.durable_key, min(s.day) AS first_day FROM sold AS s GROUP BY s.durable_key HAVING count(*) >= 14) AS k
-    CROSS JOIN LATERAL generate_series(k.first_day::timestamp, analyse_forecast.analysis_date::timestamp, interval '1 day') AS d(day)
-    LEFT JOIN sold AS s ON s.durable_key = k.durable_key AND s.day = d.day::date
-    GROUP BY k.durable_key)
-  INSERT INTO warehouse.demand_forecast
-  SELECT analyse_forecast.analysis_date + u.step::int, p.product_key, analyse_forecast.analysis_date, greatest(u.units, 0), f.mean_error, f.naive_error,
-         f.mean_error / nullif(f.naive_error, 0)
+    GROUP BY p.durable_key
+    HAVING count(*) >= 14)
+  SELECT analyse_forecast.analysis_date + u.step::int AS forecast_date, p.product_key, analyse_forecast.analysis_date AS analysis_date,
+         greatest(u.units, 0) AS units_forecast, f.mean_error, f.naive_error, f.mean_error / nullif(f.naive_error, 0) AS error_ratio
   FROM series AS s
   CROSS JOIN LATERAL globalmart.forecast_holt_winters(s.history, 7, 7) AS f
   CROSS JOIN LATERAL unnest(f.forecast) WITH ORDINALITY AS u(units, step)
   JOIN warehouse.dim_products AS p ON p.durable_key = s.durable_key AND p.effective_from < ends AND p.effective_to >= ends
   ORDER BY 1, 2;
-  GET DIAGNOSTICS written = ROW_COUNT;
+  written := globalmart.insert_checked('warehouse.demand_forecast', 'pg_temp.etl_forecast');
+  DROP TABLE pg_temp.etl_forecast;
   RETURN written;
 END
 $$;
@@ -8617,7 +8965,7 @@ COMMENT ON COLUMN warehouse.anomaly_history.customers IS 'Customers who caused t
 
 -- A checkout names no product: it counts for the categories that its session put into the cart that day.
 CREATE OR REPLACE VIEW warehouse.abandonment_funnel AS
-  WITH adds AS (
+  WITH adds AS NOT MATERIALIZED (
     SELECT DISTINCT e.date_key, g.country, p.category, c.durable_key, e.session_id
     FROM warehouse.fact_cart_events AS e
     JOIN warehouse.dim_geography AS g USING (geography_key)
@@ -8719,6 +9067,10 @@ BEGIN
     CROSS JOIN unnest('{fact_sales,fact_cart_events,fact_product_views}'::text[]) AS f(fact)
   LOOP
     EXECUTE format('ANALYZE %s', leaf);
+    -- Nor does an index by blocks know of blocks that are new.
+    PERFORM brin_summarize_new_values(x.indexrelid)
+    FROM pg_index AS x JOIN pg_class AS c ON c.oid = x.indexrelid JOIN pg_am AS m ON m.oid = c.relam
+    WHERE x.indrelid = leaf AND m.amname = 'brin';
   END LOOP;
   INSERT INTO globalmart.raw_reader_progress AS p (reader, stream, kafka_partition, next_offset)
   SELECT 'warehouse', s.stream, s.kafka_partition, s.until_offset FROM globalmart.etl_spans AS s
@@ -8846,20 +9198,29 @@ BEGIN
       SELECT * INTO counts FROM globalmart.load_day(due.day);
     WHEN 'end load' THEN
       PERFORM globalmart.end_load();
-      -- Nights that were missed, and days without an event.
+      -- RFM is of every day with a sale in its span, also of nights that were missed and days without an event.
       INSERT INTO globalmart.etl_analyses (analysis, day)
-      SELECT a.analysis, d.day::date
-      FROM (SELECT max(e.day) AS day FROM globalmart.etl_analyses AS e WHERE e.done_at IS NOT NULL) AS last
-      CROSS JOIN generate_series(last.day::timestamp, (SELECT r.analysis_day FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id)::timestamp,
-                                 interval '1 day') AS d(day)
-      CROSS JOIN unnest('{sales,products,rfm}'::text[]) AS a(analysis)
-      ORDER BY 1, 2
+      SELECT 'rfm', d.day::date
+      FROM (SELECT r.analysis_day, globalmart.setting('rfm_span')::interval AS span
+            FROM globalmart.etl_runs AS r WHERE r.run_id = do_step.run_id) AS r
+      CROSS JOIN LATERAL generate_series((SELECT min(e.day) FROM globalmart.etl_analyses AS e WHERE e.analysis = 'sales')::timestamp,
+                                         r.analysis_day::timestamp, interval '1 day') AS d(day)
+      WHERE NOT EXISTS (SELECT FROM globalmart.etl_analyses AS e WHERE e.analysis = 'rfm' AND e.day = d.day)
+        AND EXISTS (SELECT FROM globalmart.etl_analyses AS e
+                    WHERE e.analysis = 'sales' AND e.day <= d.day
+                      AND e.day > coalesce(d.day + interval '1 day' - r.span - interval '1 day', '-infinity'))
+      ORDER BY 2
       ON CONFLICT DO NOTHING;
-      -- What looks ahead is done once, for the last day, when there is any day to look at.
-      DELETE FROM globalmart.etl_analyses AS a WHERE a.analysis = 'forecast';
+      -- What looks ahead is done once, for the last day, when there is any day to look at. What was forecast from a later
+      -- day stays.
+      DELETE FROM globalmart.etl_analyses AS a
+      USING globalmart.etl_runs AS r
+      WHERE a.analysis = 'forecast' AND r.run_id = do_step.run_id AND a.day <= r.analysis_day;
       INSERT INTO globalmart.etl_analyses (analysis, day)
       SELECT 'forecast', r.analysis_day FROM globalmart.etl_runs AS r
-      WHERE r.run_id = do_step.run_id AND EXISTS (SELECT FROM globalmart.etl_analyses);
+      WHERE r.run_id = do_step.run_id AND EXISTS (SELECT FROM globalmart.etl_analyses)
+        AND NOT EXISTS (SELECT FROM globalmart.etl_analyses AS a WHERE a.analysis = 'forecast')
+        AND NOT EXISTS (SELECT FROM warehouse.demand_forecast AS f WHERE f.forecast_date > r.analysis_day + 7);
     WHEN 'analyse sales' THEN
       counts.rows_written := globalmart.analyse_sales(due.day);
     WHEN 'analyse products' THEN
@@ -8899,12 +9260,15 @@ CREATE OR REPLACE PROCEDURE globalmart.run_etl(day date DEFAULT NULL)
 LANGUAGE plpgsql AS $$
 DECLARE
   run bigint;
-  due record;
+  step_no int;
+  step text;
   failure text;
   code text;
 BEGIN
-  -- The lock is the session's: it goes with whoever is killed.
-  IF NOT pg_catalog.pg_try_advisory_lock(1735287117, 1) THEN
+  -- In a transaction block this fails at once, before anything is done.
+  COMMIT;
+  -- It goes with whoever is killed, and with the call that ends by an error, wherever that is.
+  IF NOT globalmart.try_run_lock() THEN
     RAISE NOTICE 'run_etl() is at work in another session'
       USING HINT = 'See globalmart.etl_progress.';
     RETURN;
@@ -8912,25 +9276,32 @@ BEGIN
   run := globalmart.begin_run(day);
   COMMIT;
   LOOP
-    SELECT s.step_no, s.step INTO due FROM globalmart.begin_step(run) AS s;
-    COMMIT;
-    EXIT WHEN due.step IS NULL;
+    step_no := NULL;
     BEGIN
-      PERFORM globalmart.do_step(run, due.step_no);
+      SELECT s.step_no, s.step INTO step_no, step FROM globalmart.begin_step(run) AS s;
     EXCEPTION WHEN OTHERS OR query_canceled THEN
       failure := SQLERRM;
       code := SQLSTATE;
     END;
-    IF failure IS NOT NULL THEN
-      PERFORM globalmart.fail_step(run, due.step_no, failure);
+    IF failure IS NULL THEN
       COMMIT;
-      PERFORM pg_catalog.pg_advisory_unlock(1735287117, 1);
+      EXIT WHEN step IS NULL;
+      BEGIN
+        PERFORM globalmart.do_step(run, step_no);
+      EXCEPTION WHEN OTHERS OR query_canceled THEN
+        failure := SQLERRM;
+        code := SQLSTATE;
+      END;
+    END IF;
+    IF failure IS NOT NULL THEN
+      PERFORM globalmart.fail_step(run, step_no, failure);
+      COMMIT;
       RAISE EXCEPTION USING ERRCODE = code, MESSAGE = failure,
         HINT = 'What was loaded before is committed; the next run_etl() goes on from there. See globalmart.etl_steps.';
     END IF;
     COMMIT;
   END LOOP;
-  PERFORM pg_catalog.pg_advisory_unlock(1735287117, 1);
+  PERFORM globalmart.release_run_lock();
 END
 $$;
 COMMENT ON PROCEDURE globalmart.run_etl(date) IS
@@ -8970,6 +9341,8 @@ BEGIN
       EXECUTE format('ALTER FUNCTION %s SET timezone = ''UTC''', made.name);
       EXECUTE format('ALTER FUNCTION %s SET datestyle = ''ISO, YMD''', made.name);
       EXECUTE format('ALTER FUNCTION %s SET intervalstyle = ''postgres''', made.name);
+      -- The night's queries are many and each is run once: compiling them took as long as running them.
+      EXECUTE format('ALTER FUNCTION %s SET jit = off', made.name);
     END IF;
     IF made.harmless THEN
       EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', made.name);

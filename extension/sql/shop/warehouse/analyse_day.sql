@@ -7,6 +7,7 @@ DECLARE
   starts timestamptz := ends - globalmart.setting('rfm_span')::interval;
   written bigint;
 BEGIN
+  PERFORM globalmart.fill_dates(analyse_rfm.analysis_date, analyse_rfm.analysis_date);
   DELETE FROM warehouse.rfm_analysis AS a WHERE a.analysis_date = analyse_rfm.analysis_date;
   WITH customers AS (
     SELECT c.durable_key, analyse_rfm.analysis_date - max(f.event_time AT TIME ZONE 'UTC')::date AS recency_days,
@@ -45,6 +46,7 @@ DECLARE
   ends timestamptz := (analyse_products.analysis_date + 1)::timestamp AT TIME ZONE 'UTC';
   written bigint;
 BEGIN
+  PERFORM globalmart.fill_dates(analyse_products.analysis_date, analyse_products.analysis_date);
   DELETE FROM warehouse.product_performance AS a WHERE a.analysis_date = analyse_products.analysis_date;
   WITH sold AS (
     SELECT p.durable_key, count(DISTINCT f.transaction_id) AS orders, sum(f.quantity)::bigint AS units_sold, sum(f.line_revenue) AS total_revenue
@@ -113,6 +115,7 @@ DECLARE
   ends timestamptz := (analyse_forecast.analysis_date + 1)::timestamp AT TIME ZONE 'UTC';
   written bigint;
 BEGIN
+  PERFORM globalmart.fill_dates(analyse_forecast.analysis_date + 1, analyse_forecast.analysis_date + 7);
   DELETE FROM warehouse.demand_forecast AS f WHERE f.forecast_date > analyse_forecast.analysis_date;
   WITH sold AS (
     SELECT p.durable_key, a.analysis_date AS day, sum(a.units_sold)::float8 AS units

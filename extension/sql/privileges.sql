@@ -5,6 +5,8 @@
 -- globalmart_writer  inserts into streams and dead letters, and calls the functions named below
 -- globalmart_reader  reads everything, and calls what changes nothing
 -- globalmart_operator  makes the regular calls of upkeep, and nothing else: for schedulers
+-- globalmart_analyst  reads what is made of the events, the warehouse and the tables of rollups, and not the
+--                     events: for tools that list all that they may read, and whose users are many
 
 REVOKE ALL ON SCHEMA globalmart FROM PUBLIC;
 REVOKE ALL ON ALL TABLES IN SCHEMA globalmart FROM PUBLIC;
@@ -122,6 +124,22 @@ BEGIN
   END LOOP;
 END
 $readers$;
+
+-- Analysts. Tables and views are granted where they are made. A view calls functions with the rights of who reads
+-- it: immutable ones see no table, read_groups asks for the right to read the rollup.
+DO $analysts$
+DECLARE
+  harmless regprocedure;
+BEGIN
+  FOR harmless IN
+    SELECT p.oid FROM pg_catalog.pg_proc AS p
+    WHERE p.pronamespace = 'globalmart'::regnamespace AND (p.prokind = 'a' OR (p.prokind = 'f' AND p.provolatile = 'i'))
+  LOOP
+    EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_analyst', harmless);
+  END LOOP;
+END
+$analysts$;
+GRANT EXECUTE ON FUNCTION globalmart.read_groups(int, timestamptz, timestamptz), globalmart.processing_time() TO globalmart_analyst;
 
 -- What the owner makes later.
 ALTER DEFAULT PRIVILEGES FOR ROLE globalmart_owner REVOKE ALL ON FUNCTIONS FROM PUBLIC;

@@ -53,7 +53,7 @@ $lists$;
 ALTER TABLE globalmart.countries OWNER TO globalmart_owner;
 ALTER TABLE globalmart.payment_methods OWNER TO globalmart_owner;
 ALTER TABLE globalmart.categories OWNER TO globalmart_owner;
-GRANT SELECT ON globalmart.countries, globalmart.payment_methods, globalmart.categories TO globalmart_reader;
+GRANT SELECT ON globalmart.countries, globalmart.payment_methods, globalmart.categories TO globalmart_reader, globalmart_analyst;
 
 SELECT globalmart.create_list('countries', 'globalmart.countries', 'country');
 SELECT globalmart.create_list('payment_methods', 'globalmart.payment_methods', 'payment_method');

@@ -1,4 +1,4 @@
--- The shop belongs to globalmart_owner, whoever installed it; readers may read it.
+-- The shop belongs to globalmart_owner, whoever installed it; readers may read it, analysts the warehouse.
 DO $privileges$
 DECLARE
   made record;
@@ -17,7 +17,16 @@ BEGIN
     EXECUTE format('GRANT SELECT ON %s TO globalmart_reader', made.name);
   END LOOP;
   FOR made IN
-    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless
+    SELECT c.oid::regclass AS name
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = 'warehouse'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+      AND NOT has_table_privilege('globalmart_analyst', c.oid, 'SELECT') AND pg_has_role(current_user, c.relowner, 'USAGE')
+  LOOP
+    EXECUTE format('GRANT SELECT ON %s TO globalmart_analyst', made.name);
+  END LOOP;
+  FOR made IN
+    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless,
+           p.provolatile = 'i' AND NOT p.prosecdef AS sees_no_table
     FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'globalmart'::regnamespace
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
@@ -28,6 +37,9 @@ BEGIN
     EXECUTE format('REVOKE ALL ON ROUTINE %s FROM PUBLIC', made.name);
     IF made.harmless THEN
       EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', made.name);
+    END IF;
+    IF made.sees_no_table THEN
+      EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_analyst', made.name);
     END IF;
   END LOOP;
 END

@@ -1,6 +1,6 @@
 -- globalmart_analyst reads what is made of the events, and can do nothing else.
 SET globalmart.now = '2026-11-24 12:00:00+00';
-SELECT plan(23);
+SELECT plan(28);
 
 -- What it may read. Named one by one: what is added to the shop has to be meant for it.
 CREATE TEMPORARY TABLE readable AS
@@ -29,9 +29,22 @@ $$, 'it can change none');
 SELECT is_empty($$
   SELECT c.oid::regclass, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
   WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm')
-    AND NOT a.attisdropped AND (has_column_privilege('globalmart_analyst', c.oid, a.attnum, 'INSERT, UPDATE, REFERENCES')
+    AND NOT a.attisdropped AND (has_column_privilege('globalmart_analyst', c.oid, a.attnum, 'INSERT, UPDATE')
          OR has_column_privilege('globalmart_analyst', c.oid, a.attnum, 'SELECT') <> has_table_privilege('globalmart_analyst', c.oid, 'SELECT'))
 $$, 'nor a column of one');
+-- A table of the warehouse has one such column, for information_schema to show its keys; a foreign key of somebody's
+-- own needs a unique constraint of just these columns, and none has.
+SELECT set_eq($$
+  SELECT c.relname, count(a.attnum), bool_or(i.indkey IS NOT NULL) FROM pg_class AS c
+  JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+  LEFT JOIN pg_index AS i ON i.indrelid = c.oid AND i.indisunique AND i.indkey::int2[] = ARRAY[a.attnum]
+  WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm')
+    AND has_column_privilege('globalmart_analyst', c.oid, a.attnum, 'REFERENCES')
+  GROUP BY c.oid, c.relname
+$$, $$
+  SELECT c.relname, 1::bigint, false FROM pg_class AS c
+  WHERE c.relnamespace = 'warehouse'::regnamespace AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+$$, 'it has REFERENCES where nothing can be done with it');
 SELECT is_empty($$
   SELECT c.oid::regclass FROM pg_class AS c
   WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND CASE c.relkind WHEN 'S' THEN
@@ -91,5 +104,29 @@ SELECT throws_ok(sql, '42501', NULL, sql || ' is not for it')
 FROM unnest(ARRAY['SELECT FROM globalmart.transactions', 'SELECT FROM globalmart.dead_letters', 'SELECT FROM globalmart.kafka_offsets',
   'SELECT globalmart.restated(NULL::globalmart.sales_per_minute)', 'INSERT INTO warehouse.holidays VALUES (''UK'', 20261225, ''x'')',
   'SELECT globalmart.set_region(''UK'', ''x'', NULL)', 'CREATE TABLE warehouse.mine ()', 'CALL globalmart.run_etl()']) AS sql;
+
+-- How Power BI and others find keys.
+SELECT set_eq($$
+  SELECT f.table_name::text AS relation, f.column_name::text AS key, p.table_name::text AS points_at, p.column_name::text AS its_key
+  FROM information_schema.referential_constraints AS r
+  JOIN information_schema.key_column_usage AS f USING (constraint_schema, constraint_name)
+  JOIN information_schema.key_column_usage AS p
+    ON p.constraint_schema = r.unique_constraint_schema AND p.constraint_name = r.unique_constraint_name AND p.ordinal_position = f.ordinal_position
+  WHERE f.table_name !~ '_m[0-9]{6}$'
+$$, $$
+  SELECT f.relname AS relation, a.attname AS key, p.relname AS points_at, b.attname AS its_key
+  FROM pg_constraint AS c JOIN pg_class AS f ON f.oid = c.conrelid JOIN pg_class AS p ON p.oid = c.confrelid
+  JOIN pg_attribute AS a ON a.attrelid = f.oid AND a.attnum = c.conkey[1] JOIN pg_attribute AS b ON b.attrelid = p.oid AND b.attnum = c.confkey[1]
+  WHERE c.contype = 'f' AND c.connamespace = 'warehouse'::regnamespace AND NOT f.relispartition
+$$, 'information_schema shows all relations to a member');
+SELECT set_eq($$SELECT 'warehouse.' || t.table_name FROM information_schema.table_constraints AS t WHERE t.constraint_type = 'PRIMARY KEY' AND t.table_schema = 'warehouse'$$,
+  $$SELECT c.conrelid::regclass::text FROM pg_constraint AS c WHERE c.contype = 'p' AND c.connamespace = 'warehouse'::regnamespace$$,
+  'and all primary keys');
+RESET ROLE;
+CREATE SCHEMA AUTHORIZATION tap_dashboard;
+SET ROLE tap_dashboard;
+SELECT throws_ok(sql, NULL, NULL, sql || ' fails')
+FROM unnest(ARRAY['CREATE TABLE tap_dashboard.t (k int REFERENCES warehouse.dim_date (year))',
+                  'CREATE TABLE tap_dashboard.t (k bigint REFERENCES warehouse.dim_customers)']) AS sql;
 RESET ROLE;
 SELECT * FROM finish();

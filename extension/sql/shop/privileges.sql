@@ -48,3 +48,12 @@ $privileges$;
 GRANT EXECUTE ON PROCEDURE globalmart.run_etl(date) TO globalmart_operator;
 GRANT EXECUTE ON FUNCTION globalmart.begin_run(date), globalmart.begin_step(bigint), globalmart.do_step(bigint, int),
   globalmart.fail_step(bigint, int, text) TO globalmart_operator;
+
+-- information_schema, where Power BI and others look for keys, shows the constraints of a table only to who has some
+-- right to it beyond SELECT. REFERENCES on a column that is not unique by itself is one that nothing can be done with.
+GRANT REFERENCES (year) ON warehouse.dim_date TO globalmart_analyst;
+GRANT REFERENCES (durable_key) ON warehouse.dim_geography, warehouse.dim_customers, warehouse.dim_products TO globalmart_analyst;
+GRANT REFERENCES (date_key) ON warehouse.fact_sales, warehouse.fact_cart_events, warehouse.fact_product_views,
+  warehouse.daily_category_sales, warehouse.holidays TO globalmart_analyst;
+GRANT REFERENCES (customer_key) ON warehouse.rfm_analysis TO globalmart_analyst;
+GRANT REFERENCES (product_key) ON warehouse.product_performance, warehouse.demand_forecast TO globalmart_analyst;

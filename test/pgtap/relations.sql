@@ -1,6 +1,6 @@
 -- What tools go by that find relations themselves: a key column of the warehouse is a declared foreign key, called
 -- as what it points at and of its type, and tables and columns say what they are.
-SELECT plan(9);
+SELECT plan(10);
 
 CREATE TEMPORARY TABLE key_columns AS
 SELECT c.oid AS relation, c.relname, a.attnum, a.attname, a.atttypid
@@ -56,6 +56,13 @@ SELECT is_empty($$
   WHERE c.relnamespace = 'warehouse'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
     AND (obj_description(c.oid, 'pg_class') IS NULL OR (a.attnum IS NOT NULL AND col_description(c.oid, a.attnum) IS NULL))
 $$, 'every table, view and column of the warehouse has a comment');
+
+-- A view cannot declare a key: there the name has to do.
+SELECT is_empty($$
+  SELECT c.relname, a.attname FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attname ~ '_key$'
+  WHERE c.relnamespace = 'warehouse'::regnamespace AND c.relkind = 'v'
+    AND NOT EXISTS (SELECT FROM pg_temp.dimension_keys AS d WHERE (d.attname, d.atttypid) = (a.attname, a.atttypid))
+$$, 'a key column of a view has the name and type of a dimension''s key');
 
 -- An analysis of a day that the calendar has not yet brings the day along.
 SELECT globalmart.mark_for_analysis('{2050-03-01}');

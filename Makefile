@@ -74,12 +74,12 @@ build/bin/globalmart-generate: $(GENERATOR_OBJECTS) build/links
 install: install-extension install-programs ## into PostgreSQL's folders and PREFIX/bin (below DESTDIR)
 install-programs: programs
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install build/bin/globalmart-bridge build/bin/globalmart-generate $(DESTDIR)$(PREFIX)/bin/
+	install build/bin/globalmart-bridge build/bin/globalmart-generate tools/globalmart-export $(DESTDIR)$(PREFIX)/bin/
 uninstall: ## removes what install installed
 	@mkdir -p $(PGXS_FOLDER)
 	+$(PGXS_MAKE) uninstall
 	rm -rf $(DESTDIR)$(SCHEDULE_FOLDER)
-	rm -f $(DESTDIR)$(PREFIX)/bin/globalmart-bridge $(DESTDIR)$(PREFIX)/bin/globalmart-generate
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/globalmart-,bridge generate export)
 
 # --- unit tests: test/unit/<part>_*_test.cpp, a binary a part ---
 UNIT_PARTS = core bridge generator

@@ -11,7 +11,7 @@ SELECT globalmart.install_shop();
 SELECT p.oid::regprocedure AS routine,
        CASE WHEN p.prosecdef THEN pg_get_userbyid(p.proowner)::text ELSE 'caller' END AS runs_as,
        array_to_string(ARRAY(
-         SELECT substring(r FROM 'globalmart_(.*)') FROM unnest('{globalmart_owner,globalmart_writer,globalmart_reader,globalmart_operator}'::text[]) AS r
+         SELECT substring(r FROM 'globalmart_(.*)') FROM unnest('{globalmart_owner,globalmart_writer,globalmart_reader,globalmart_operator,globalmart_analyst}'::text[]) AS r
          WHERE has_function_privilege(r, p.oid, 'EXECUTE')), ' ') AS callers
 FROM pg_proc AS p
 WHERE p.pronamespace = 'globalmart'::regnamespace
@@ -19,7 +19,7 @@ ORDER BY p.proname, p.oid::regprocedure::text;
 
 -- Tables, views and sequences; partitions have what their stream has.
 SELECT c.oid::regclass AS relation, pg_get_userbyid(c.relowner) IN ('globalmart_owner') AS the_owners,
-       w.privileges AS writer, r.privileges AS reader
+       w.privileges AS writer, r.privileges AS reader, a.privileges AS analyst
 FROM pg_class AS c
 CROSS JOIN LATERAL (
   SELECT string_agg(p, ' ' ORDER BY p) AS privileges FROM unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p
@@ -29,6 +29,10 @@ CROSS JOIN LATERAL (
   SELECT string_agg(p, ' ' ORDER BY p) AS privileges FROM unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p
   WHERE c.relkind <> 'S' AND has_table_privilege('globalmart_reader', c.oid, p)
      OR c.relkind = 'S' AND p IN ('SELECT', 'UPDATE') AND has_sequence_privilege('globalmart_reader', c.oid, p)) AS r
+CROSS JOIN LATERAL (
+  SELECT string_agg(p, ' ' ORDER BY p) AS privileges FROM unnest('{SELECT,INSERT,UPDATE,DELETE,TRUNCATE,REFERENCES,TRIGGER}'::text[]) AS p
+  WHERE c.relkind <> 'S' AND has_table_privilege('globalmart_analyst', c.oid, p)
+     OR c.relkind = 'S' AND p IN ('SELECT', 'UPDATE') AND has_sequence_privilege('globalmart_analyst', c.oid, p)) AS a
 WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm', 'S')
   AND c.relname !~ '_(p[0-9]{8}|default)$'
 ORDER BY c.relkind IN ('S'), c.relname;

@@ -7,6 +7,8 @@
 -- globalmart_writer  inserts into streams and dead letters, and calls the functions named below
 -- globalmart_reader  reads everything, and calls what changes nothing
 -- globalmart_operator  makes the regular calls of upkeep, and nothing else: for schedulers
+-- globalmart_analyst  reads what is made of the events, the warehouse and the tables of rollups, and not the
+--                     events: for tools that list all that they may read, and whose users are many
 
 -- What the database runs on behalf of others, it runs as the owner.
 DO $definers$
@@ -134,7 +136,14 @@ BEGIN
              WHEN 'globalmart.clock()'::regprocedure THEN true
              WHEN 'globalmart.recent_ids(text, int[], timestamptz)'::regprocedure THEN false
              ELSE p.prokind = 'a' OR (p.prokind = 'f' AND p.provolatile IN ('i', 's'))
-           END AS is_harmless
+           END AS is_harmless,
+           -- Views call functions with the rights of who reads them: immutable ones see no table, read_groups asks for the
+           -- right to read the rollup. Tables and views are granted to analysts where they are made.
+           CASE p.oid
+             WHEN 'globalmart.read_groups(int, timestamptz, timestamptz)'::regprocedure THEN true
+             WHEN 'globalmart.processing_time()'::regprocedure THEN true
+             ELSE p.prokind = 'a' OR (p.prokind = 'f' AND p.provolatile = 'i')
+           END AS sees_no_table
     FROM pg_catalog.pg_proc AS p
     JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_catalog.pg_extension AS e
@@ -145,6 +154,9 @@ BEGIN
     EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO globalmart_owner', member.name);
     IF member.is_harmless THEN
       EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', member.name);
+    END IF;
+    IF member.sees_no_table THEN
+      EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO globalmart_analyst', member.name);
     END IF;
     IF member.name = ANY (of_writers) THEN
       EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO globalmart_writer', member.name);

@@ -1,4 +1,4 @@
--- The schema and the three roles. Roles belong to the whole cluster, so they may be there already
+-- The schemas and the five roles. Roles belong to the whole cluster, so they may be there already
 -- and DROP EXTENSION leaves them.
 CREATE SCHEMA globalmart;
 CREATE SCHEMA warehouse;
@@ -9,7 +9,8 @@ DO $$
 DECLARE
   role_name text;
 BEGIN
-  FOREACH role_name IN ARRAY ARRAY['globalmart_owner', 'globalmart_writer', 'globalmart_reader', 'globalmart_operator'] LOOP
+  FOREACH role_name IN ARRAY ARRAY['globalmart_owner', 'globalmart_writer', 'globalmart_reader', 'globalmart_operator',
+                                  'globalmart_analyst'] LOOP
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name) THEN
       EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role_name);
     END IF;
@@ -17,8 +18,8 @@ BEGIN
 END
 $$;
 REVOKE ALL ON SCHEMA globalmart FROM PUBLIC;
-GRANT USAGE ON SCHEMA globalmart TO globalmart_writer, globalmart_reader, globalmart_operator;
-GRANT USAGE ON SCHEMA warehouse TO globalmart_reader;
+GRANT USAGE ON SCHEMA globalmart TO globalmart_writer, globalmart_reader, globalmart_operator, globalmart_analyst;
+GRANT USAGE ON SCHEMA warehouse TO globalmart_reader, globalmart_analyst;
 GRANT USAGE, CREATE ON SCHEMA globalmart, warehouse TO globalmart_owner;
 
 -- What the owner makes later.

@@ -23,7 +23,7 @@ BEGIN
            ELSE 'ALTER TABLE globalmart.%I ADD UNIQUE NULLS NOT DISTINCT (%s)' END, name, keys);
   END IF;
   EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I OWNER TO globalmart_owner', name);
-  EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader', name);
+  EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader, globalmart_analyst', name);
   EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.created_at IS %L', name,
                             'When the row was appended (UTC): the closer''s clock, one value for all rows of one close');
 END
@@ -178,7 +178,7 @@ BEGIN
   EXECUTE pg_catalog.format('CREATE OR REPLACE VIEW globalmart.%I AS SELECT %s, ''closed''::text AS state FROM globalmart.%I%s',
                             name || '_live', columns, name, open_parts);
   EXECUTE pg_catalog.format('ALTER VIEW globalmart.%I OWNER TO globalmart_owner', name || '_live');
-  EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader', name || '_live');
+  EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader, globalmart_analyst', name || '_live');
   EXECUTE pg_catalog.format('COMMENT ON VIEW globalmart.%I IS %L', name || '_live',
     'The rows of ' || name || ' (state closed), and what a close now would append for its open windows (state open)');
   PERFORM globalmart.copy_column_comments(pg_catalog.format('globalmart.%I', name), pg_catalog.format('globalmart.%I', name || '_live'));

@@ -25,7 +25,7 @@ FROM pg_proc AS p WHERE p.pronamespace = 'globalmart'::regnamespace;
 SELECT is_empty($$
   SELECT DISTINCT p.oid::regprocedure FROM pg_proc AS p, document
   WHERE p.pronamespace = 'globalmart'::regnamespace
-    AND EXISTS (SELECT FROM unnest('{globalmart_owner,globalmart_writer,globalmart_reader,globalmart_operator}'::text[]) AS r WHERE has_function_privilege(r, p.oid, 'EXECUTE'))
+    AND EXISTS (SELECT FROM unnest('{globalmart_owner,globalmart_writer,globalmart_reader,globalmart_operator,globalmart_analyst}'::text[]) AS r WHERE has_function_privilege(r, p.oid, 'EXECUTE'))
     AND sql_md !~ ('`(CALL )?' || p.proname || '[(`]')
 $$, 'every function that somebody may call is named');
 SELECT is_empty($$

@@ -182,5 +182,7 @@ BEGIN
       EXECUTE format('GRANT INSERT ON globalmart.%I TO globalmart_writer', shop_table);
     END IF;
   END LOOP;
+  -- What real-time tables name by their ids; the history of changes is in the warehouse.
+  GRANT SELECT ON globalmart.users, globalmart.products TO globalmart_analyst;
 END
 $owner$;

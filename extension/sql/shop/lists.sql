@@ -63,7 +63,7 @@ BEGIN
   END LOOP;
 END
 $owner$;
-GRANT SELECT ON globalmart.countries, globalmart.payment_methods, globalmart.categories TO globalmart_reader;
+GRANT SELECT ON globalmart.countries, globalmart.payment_methods, globalmart.categories TO globalmart_reader, globalmart_analyst;
 
 SELECT globalmart.create_list('countries', 'globalmart.countries', 'country');
 SELECT globalmart.create_list('payment_methods', 'globalmart.payment_methods', 'payment_method');

@@ -1,4 +1,4 @@
--- The shop belongs to globalmart_owner, whoever installed it; readers may read it.
+-- The shop belongs to globalmart_owner, whoever installed it; readers may read it, analysts the warehouse.
 DO $privileges$
 DECLARE
   made record;
@@ -17,7 +17,17 @@ BEGIN
     EXECUTE format('GRANT SELECT ON %s TO globalmart_reader', made.name);
   END LOOP;
   FOR made IN
-    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless, p.prosecdef AND p.prokind = 'f' AS pinned
+    SELECT c.oid::regclass AS name
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = 'warehouse'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+      AND NOT has_table_privilege('globalmart_analyst', c.oid, 'SELECT') AND pg_has_role(current_user, c.relowner, 'USAGE')
+  LOOP
+    EXECUTE format('GRANT SELECT ON %s TO globalmart_analyst', made.name);
+  END LOOP;
+  FOR made IN
+    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless,
+           p.provolatile = 'i' AND NOT p.prosecdef AS sees_no_table,
+           p.prosecdef AND p.prokind = 'f' AS pinned
     FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'globalmart'::regnamespace
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
@@ -37,6 +47,9 @@ BEGIN
     IF made.harmless THEN
       EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', made.name);
     END IF;
+    IF made.sees_no_table THEN
+      EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_analyst', made.name);
+    END IF;
   END LOOP;
 END
 $privileges$;
@@ -44,3 +57,12 @@ $privileges$;
 GRANT EXECUTE ON PROCEDURE globalmart.run_etl(date) TO globalmart_operator;
 GRANT EXECUTE ON FUNCTION globalmart.begin_run(date), globalmart.begin_step(bigint), globalmart.do_step(bigint, int),
   globalmart.fail_step(bigint, int, text) TO globalmart_operator;
+
+-- information_schema, where Power BI and others look for keys, shows the constraints of a table only to who has some
+-- right to it beyond SELECT. REFERENCES on a column that is not unique by itself is one that nothing can be done with.
+GRANT REFERENCES (year) ON warehouse.dim_date TO globalmart_analyst;
+GRANT REFERENCES (durable_key) ON warehouse.dim_geography, warehouse.dim_customers, warehouse.dim_products TO globalmart_analyst;
+GRANT REFERENCES (date_key) ON warehouse.fact_sales, warehouse.fact_cart_events, warehouse.fact_product_views,
+  warehouse.daily_category_sales, warehouse.holidays TO globalmart_analyst;
+GRANT REFERENCES (customer_key) ON warehouse.rfm_analysis TO globalmart_analyst;
+GRANT REFERENCES (product_key) ON warehouse.product_performance, warehouse.demand_forecast TO globalmart_analyst;

@@ -135,4 +135,4 @@ COMMENT ON FUNCTION globalmart.price_change_impact(interval) IS
   'Units and revenue (quantity x price) of each product in the span before a price change [changed_at - span, changed_at) and after it [changed_at, changed_at + span); change_pct in percent, NULL when the old price was 0. Reads the stream tables, so it reaches back as far as their rows are kept';
 
 GRANT SELECT ON globalmart.recent_critical_anomalies, globalmart.payment_mix_15m_share,
-                globalmart.stock_levels TO globalmart_reader;
+                globalmart.stock_levels TO globalmart_reader, globalmart_analyst;

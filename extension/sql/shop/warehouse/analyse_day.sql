@@ -7,6 +7,7 @@ DECLARE
   starts timestamptz := ends - globalmart.setting('rfm_span')::interval;
   written bigint;
 BEGIN
+  PERFORM globalmart.extend_calendar(analyse_rfm.analysis_date);
   DELETE FROM warehouse.rfm_analysis AS a WHERE a.analysis_date = analyse_rfm.analysis_date;
   CREATE TEMP TABLE etl_rfm ON COMMIT DROP AS
   WITH customers AS (
@@ -53,6 +54,7 @@ DECLARE
   ends timestamptz := (analyse_products.analysis_date + 1)::timestamp AT TIME ZONE 'UTC';
   written bigint;
 BEGIN
+  PERFORM globalmart.extend_calendar(analyse_products.analysis_date);
   DELETE FROM warehouse.product_performance AS a WHERE a.analysis_date = analyse_products.analysis_date;
   CREATE TEMP TABLE etl_product_performance ON COMMIT DROP AS
   WITH sold AS (
@@ -122,6 +124,7 @@ DECLARE
   ends timestamptz := (analyse_forecast.analysis_date + 1)::timestamp AT TIME ZONE 'UTC';
   written bigint;
 BEGIN
+  PERFORM globalmart.extend_calendar(analyse_forecast.analysis_date + 7);
   DELETE FROM warehouse.demand_forecast AS f WHERE f.forecast_date > analyse_forecast.analysis_date;
   CREATE TEMP TABLE etl_forecast ON COMMIT DROP AS
   WITH series AS (

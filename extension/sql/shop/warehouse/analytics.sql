@@ -83,6 +83,30 @@ COMMENT ON COLUMN warehouse.demand_forecast.mean_error IS 'Mean absolute error o
 COMMENT ON COLUMN warehouse.demand_forecast.naive_error IS 'The same of the naive forecast, which repeats the week before';
 COMMENT ON COLUMN warehouse.demand_forecast.error_ratio IS 'mean_error / naive_error: below 1 it is better than the naive forecast; NULL: the naive one had no error';
 
+-- The day of an analysis is a day of the calendar, and tools find that by its foreign key. Added here and not in
+-- CREATE TABLE, for tables that are there already.
+DO $calendar$
+DECLARE
+  named record;
+  key_name text;
+  first_day date;
+  last_day date;
+BEGIN
+  FOR named IN
+    SELECT * FROM (VALUES ('rfm_analysis', 'analysis_date'), ('product_performance', 'analysis_date'),
+                          ('demand_forecast', 'forecast_date')) AS v(relation, day_column)
+  LOOP
+    key_name := format('%s_%s_fkey', named.relation, named.day_column);
+    CONTINUE WHEN EXISTS (SELECT FROM pg_constraint AS c
+                          WHERE c.conrelid = format('warehouse.%I', named.relation)::regclass AND c.conname = key_name);
+    EXECUTE format('SELECT min(%1$I), max(%1$I) FROM warehouse.%2$I', named.day_column, named.relation) INTO first_day, last_day;
+    PERFORM globalmart.extend_calendar(first_day), globalmart.extend_calendar(last_day) WHERE first_day IS NOT NULL;
+    EXECUTE format('ALTER TABLE warehouse.%I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES warehouse.dim_date (full_date)',
+                   named.relation, key_name, named.day_column);
+  END LOOP;
+END
+$calendar$;
+
 -- All that is sold adds up over days: an order is at one time. So weeks, months and years are sums of days.
 CREATE TABLE IF NOT EXISTS warehouse.daily_category_sales (
   date_key      int NOT NULL REFERENCES warehouse.dim_date,

@@ -106,7 +106,7 @@ BEGIN
     EXECUTE format('ALTER TABLE warehouse.%I ATTACH PARTITION warehouse.%I FOR VALUES FROM (%L) TO (%L)', fact, leaf,
                    month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
     EXECUTE format('ALTER TABLE warehouse.%I OWNER TO globalmart_owner', leaf);
-    EXECUTE format('GRANT SELECT ON warehouse.%I TO globalmart_reader', leaf);
+    EXECUTE format('GRANT SELECT ON warehouse.%I TO globalmart_reader, globalmart_analyst', leaf);
     EXECUTE format('COMMENT ON TABLE warehouse.%I IS %L', leaf, format('%s of %s', fact, to_char(month, 'YYYY-MM')));
   END LOOP;
 END

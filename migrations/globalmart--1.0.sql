@@ -1,7 +1,7 @@
 \echo Use "CREATE EXTENSION globalmart" to load this file. \quit
 SET LOCAL search_path = pg_catalog, pg_temp;
 -- roles_schema.sql
--- The schema and the three roles. Roles belong to the whole cluster, so they may be there already
+-- The schemas and the five roles. Roles belong to the whole cluster, so they may be there already
 -- and DROP EXTENSION leaves them.
 CREATE SCHEMA globalmart;
 CREATE SCHEMA warehouse;
@@ -12,7 +12,8 @@ DO $$
 DECLARE
   role_name text;
 BEGIN
-  FOREACH role_name IN ARRAY ARRAY['globalmart_owner', 'globalmart_writer', 'globalmart_reader', 'globalmart_operator'] LOOP
+  FOREACH role_name IN ARRAY ARRAY['globalmart_owner', 'globalmart_writer', 'globalmart_reader', 'globalmart_operator',
+                                  'globalmart_analyst'] LOOP
     IF NOT EXISTS (SELECT FROM pg_catalog.pg_roles WHERE rolname = role_name) THEN
       EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role_name);
     END IF;
@@ -20,8 +21,8 @@ BEGIN
 END
 $$;
 REVOKE ALL ON SCHEMA globalmart FROM PUBLIC;
-GRANT USAGE ON SCHEMA globalmart TO globalmart_writer, globalmart_reader, globalmart_operator;
-GRANT USAGE ON SCHEMA warehouse TO globalmart_reader;
+GRANT USAGE ON SCHEMA globalmart TO globalmart_writer, globalmart_reader, globalmart_operator, globalmart_analyst;
+GRANT USAGE ON SCHEMA warehouse TO globalmart_reader, globalmart_analyst;
 GRANT USAGE, CREATE ON SCHEMA globalmart, warehouse TO globalmart_owner;
 
 -- What the owner makes later.
@@ -2329,7 +2330,7 @@ BEGIN
            ELSE 'ALTER TABLE globalmart.%I ADD UNIQUE NULLS NOT DISTINCT (%s)' END, name, keys);
   END IF;
   EXECUTE pg_catalog.format('ALTER TABLE globalmart.%I OWNER TO globalmart_owner', name);
-  EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader', name);
+  EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader, globalmart_analyst', name);
   EXECUTE pg_catalog.format('COMMENT ON COLUMN globalmart.%I.created_at IS %L', name,
                             'When the row was appended (UTC): the closer''s clock, one value for all rows of one close');
 END
@@ -2484,7 +2485,7 @@ BEGIN
   EXECUTE pg_catalog.format('CREATE OR REPLACE VIEW globalmart.%I AS SELECT %s, ''closed''::text AS state FROM globalmart.%I%s',
                             name || '_live', columns, name, open_parts);
   EXECUTE pg_catalog.format('ALTER VIEW globalmart.%I OWNER TO globalmart_owner', name || '_live');
-  EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader', name || '_live');
+  EXECUTE pg_catalog.format('GRANT SELECT ON globalmart.%I TO globalmart_reader, globalmart_analyst', name || '_live');
   EXECUTE pg_catalog.format('COMMENT ON VIEW globalmart.%I IS %L', name || '_live',
     'The rows of ' || name || ' (state closed), and what a close now would append for its open windows (state open)');
   PERFORM globalmart.copy_column_comments(pg_catalog.format('globalmart.%I', name), pg_catalog.format('globalmart.%I', name || '_live'));
@@ -5659,6 +5660,8 @@ COMMENT ON FUNCTION globalmart.install_shop() IS
 -- globalmart_writer  inserts into streams and dead letters, and calls the functions named below
 -- globalmart_reader  reads everything, and calls what changes nothing
 -- globalmart_operator  makes the regular calls of upkeep, and nothing else: for schedulers
+-- globalmart_analyst  reads what is made of the events, the warehouse and the tables of rollups, and not the
+--                     events: for tools that list all that they may read, and whose users are many
 
 -- What the database runs on behalf of others, it runs as the owner.
 DO $definers$
@@ -5786,7 +5789,14 @@ BEGIN
              WHEN 'globalmart.clock()'::regprocedure THEN true
              WHEN 'globalmart.recent_ids(text, int[], timestamptz)'::regprocedure THEN false
              ELSE p.prokind = 'a' OR (p.prokind = 'f' AND p.provolatile IN ('i', 's'))
-           END AS is_harmless
+           END AS is_harmless,
+           -- Views call functions with the rights of who reads them: immutable ones see no table, read_groups asks for the
+           -- right to read the rollup. Tables and views are granted to analysts where they are made.
+           CASE p.oid
+             WHEN 'globalmart.read_groups(int, timestamptz, timestamptz)'::regprocedure THEN true
+             WHEN 'globalmart.processing_time()'::regprocedure THEN true
+             ELSE p.prokind = 'a' OR (p.prokind = 'f' AND p.provolatile = 'i')
+           END AS sees_no_table
     FROM pg_catalog.pg_proc AS p
     JOIN pg_catalog.pg_depend AS d ON d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
     JOIN pg_catalog.pg_extension AS e
@@ -5797,6 +5807,9 @@ BEGIN
     EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO globalmart_owner', member.name);
     IF member.is_harmless THEN
       EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', member.name);
+    END IF;
+    IF member.sees_no_table THEN
+      EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO globalmart_analyst', member.name);
     END IF;
     IF member.name = ANY (of_writers) THEN
       EXECUTE pg_catalog.format('GRANT EXECUTE ON ROUTINE %s TO globalmart_writer', member.name);
@@ -5892,7 +5905,7 @@ BEGIN
   END LOOP;
 END
 $owner$;
-GRANT SELECT ON globalmart.countries, globalmart.payment_methods, globalmart.categories TO globalmart_reader;
+GRANT SELECT ON globalmart.countries, globalmart.payment_methods, globalmart.categories TO globalmart_reader, globalmart_analyst;
 
 SELECT globalmart.create_list('countries', 'globalmart.countries', 'country');
 SELECT globalmart.create_list('payment_methods', 'globalmart.payment_methods', 'payment_method');
@@ -6398,6 +6411,8 @@ BEGIN
       EXECUTE format('GRANT INSERT ON globalmart.%I TO globalmart_writer', shop_table);
     END IF;
   END LOOP;
+  -- What real-time tables name by their ids; the history of changes is in the warehouse.
+  GRANT SELECT ON globalmart.users, globalmart.products TO globalmart_analyst;
 END
 $owner$;
 $shop_script$);
@@ -7528,7 +7543,7 @@ COMMENT ON FUNCTION globalmart.price_change_impact(interval) IS
   'Units and revenue (quantity x price) of each product in the span before a price change [changed_at - span, changed_at) and after it [changed_at, changed_at + span); change_pct in percent, NULL when the old price was 0. Reads the stream tables, so it reaches back as far as their rows are kept';
 
 GRANT SELECT ON globalmart.recent_critical_anomalies, globalmart.payment_mix_15m_share,
-                globalmart.stock_levels TO globalmart_reader;
+                globalmart.stock_levels TO globalmart_reader, globalmart_analyst;
 $shop_script$);
 INSERT INTO globalmart.shop_scripts (ordinal, name, body) VALUES (33, 'alerts.sql', $shop_script$
 -- What is sent to the alerts topic and to NOTIFY; unpublish_alerts(name) takes one off for good. Where the trigger is
@@ -7864,7 +7879,7 @@ BEGIN
     EXECUTE format('ALTER TABLE warehouse.%I ATTACH PARTITION warehouse.%I FOR VALUES FROM (%L) TO (%L)', fact, leaf,
                    month AT TIME ZONE 'UTC', (month + interval '1 month') AT TIME ZONE 'UTC');
     EXECUTE format('ALTER TABLE warehouse.%I OWNER TO globalmart_owner', leaf);
-    EXECUTE format('GRANT SELECT ON warehouse.%I TO globalmart_reader', leaf);
+    EXECUTE format('GRANT SELECT ON warehouse.%I TO globalmart_reader, globalmart_analyst', leaf);
     EXECUTE format('COMMENT ON TABLE warehouse.%I IS %L', leaf, format('%s of %s', fact, to_char(month, 'YYYY-MM')));
   END LOOP;
 END
@@ -8616,6 +8631,30 @@ COMMENT ON COLUMN warehouse.demand_forecast.mean_error IS 'Mean absolute error o
 COMMENT ON COLUMN warehouse.demand_forecast.naive_error IS 'The same of the naive forecast, which repeats the week before';
 COMMENT ON COLUMN warehouse.demand_forecast.error_ratio IS 'mean_error / naive_error: below 1 it is better than the naive forecast; NULL: the naive one had no error';
 
+-- The day of an analysis is a day of the calendar, and tools find that by its foreign key. Added here and not in
+-- CREATE TABLE, for tables that are there already.
+DO $calendar$
+DECLARE
+  named record;
+  key_name text;
+  first_day date;
+  last_day date;
+BEGIN
+  FOR named IN
+    SELECT * FROM (VALUES ('rfm_analysis', 'analysis_date'), ('product_performance', 'analysis_date'),
+                          ('demand_forecast', 'forecast_date')) AS v(relation, day_column)
+  LOOP
+    key_name := format('%s_%s_fkey', named.relation, named.day_column);
+    CONTINUE WHEN EXISTS (SELECT FROM pg_constraint AS c
+                          WHERE c.conrelid = format('warehouse.%I', named.relation)::regclass AND c.conname = key_name);
+    EXECUTE format('SELECT min(%1$I), max(%1$I) FROM warehouse.%2$I', named.day_column, named.relation) INTO first_day, last_day;
+    PERFORM globalmart.extend_calendar(first_day), globalmart.extend_calendar(last_day) WHERE first_day IS NOT NULL;
+    EXECUTE format('ALTER TABLE warehouse.%I ADD CONSTRAINT %I FOREIGN KEY (%I) REFERENCES warehouse.dim_date (full_date)',
+                   named.relation, key_name, named.day_column);
+  END LOOP;
+END
+$calendar$;
+
 -- All that is sold adds up over days: an order is at one time. So weeks, months and years are sums of days.
 CREATE TABLE IF NOT EXISTS warehouse.daily_category_sales (
   date_key      int NOT NULL REFERENCES warehouse.dim_date,
@@ -8679,6 +8718,7 @@ DECLARE
   starts timestamptz := ends - globalmart.setting('rfm_span')::interval;
   written bigint;
 BEGIN
+  PERFORM globalmart.extend_calendar(analyse_rfm.analysis_date);
   DELETE FROM warehouse.rfm_analysis AS a WHERE a.analysis_date = analyse_rfm.analysis_date;
   CREATE TEMP TABLE etl_rfm ON COMMIT DROP AS
   WITH customers AS (
@@ -8725,6 +8765,7 @@ DECLARE
   ends timestamptz := (analyse_products.analysis_date + 1)::timestamp AT TIME ZONE 'UTC';
   written bigint;
 BEGIN
+  PERFORM globalmart.extend_calendar(analyse_products.analysis_date);
   DELETE FROM warehouse.product_performance AS a WHERE a.analysis_date = analyse_products.analysis_date;
   CREATE TEMP TABLE etl_product_performance ON COMMIT DROP AS
   WITH sold AS (
@@ -8794,6 +8835,7 @@ DECLARE
   ends timestamptz := (analyse_forecast.analysis_date + 1)::timestamp AT TIME ZONE 'UTC';
   written bigint;
 BEGIN
+  PERFORM globalmart.extend_calendar(analyse_forecast.analysis_date + 7);
   DELETE FROM warehouse.demand_forecast AS f WHERE f.forecast_date > analyse_forecast.analysis_date;
   CREATE TEMP TABLE etl_forecast ON COMMIT DROP AS
   WITH series AS (
@@ -9308,7 +9350,7 @@ COMMENT ON PROCEDURE globalmart.run_etl(date) IS
   'Loads everything new from the streams into the warehouse. day: the last day to analyse (NULL: yesterday, UTC). Safe to call twice, at the same time, after missed nights, and to be killed at any point';
 $shop_script$);
 INSERT INTO globalmart.shop_scripts (ordinal, name, body) VALUES (44, 'privileges.sql', $shop_script$
--- The shop belongs to globalmart_owner, whoever installed it; readers may read it.
+-- The shop belongs to globalmart_owner, whoever installed it; readers may read it, analysts the warehouse.
 DO $privileges$
 DECLARE
   made record;
@@ -9327,7 +9369,17 @@ BEGIN
     EXECUTE format('GRANT SELECT ON %s TO globalmart_reader', made.name);
   END LOOP;
   FOR made IN
-    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless, p.prosecdef AND p.prokind = 'f' AS pinned
+    SELECT c.oid::regclass AS name
+    FROM pg_catalog.pg_class AS c
+    WHERE c.relnamespace = 'warehouse'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
+      AND NOT has_table_privilege('globalmart_analyst', c.oid, 'SELECT') AND pg_has_role(current_user, c.relowner, 'USAGE')
+  LOOP
+    EXECUTE format('GRANT SELECT ON %s TO globalmart_analyst', made.name);
+  END LOOP;
+  FOR made IN
+    SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless,
+           p.provolatile = 'i' AND NOT p.prosecdef AS sees_no_table,
+           p.prosecdef AND p.prokind = 'f' AS pinned
     FROM pg_catalog.pg_proc AS p
     WHERE p.pronamespace = 'globalmart'::regnamespace
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
@@ -9347,6 +9399,9 @@ BEGIN
     IF made.harmless THEN
       EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_reader', made.name);
     END IF;
+    IF made.sees_no_table THEN
+      EXECUTE format('GRANT EXECUTE ON ROUTINE %s TO globalmart_analyst', made.name);
+    END IF;
   END LOOP;
 END
 $privileges$;
@@ -9354,4 +9409,13 @@ $privileges$;
 GRANT EXECUTE ON PROCEDURE globalmart.run_etl(date) TO globalmart_operator;
 GRANT EXECUTE ON FUNCTION globalmart.begin_run(date), globalmart.begin_step(bigint), globalmart.do_step(bigint, int),
   globalmart.fail_step(bigint, int, text) TO globalmart_operator;
+
+-- information_schema, where Power BI and others look for keys, shows the constraints of a table only to who has some
+-- right to it beyond SELECT. REFERENCES on a column that is not unique by itself is one that nothing can be done with.
+GRANT REFERENCES (year) ON warehouse.dim_date TO globalmart_analyst;
+GRANT REFERENCES (durable_key) ON warehouse.dim_geography, warehouse.dim_customers, warehouse.dim_products TO globalmart_analyst;
+GRANT REFERENCES (date_key) ON warehouse.fact_sales, warehouse.fact_cart_events, warehouse.fact_product_views,
+  warehouse.daily_category_sales, warehouse.holidays TO globalmart_analyst;
+GRANT REFERENCES (customer_key) ON warehouse.rfm_analysis TO globalmart_analyst;
+GRANT REFERENCES (product_key) ON warehouse.product_performance, warehouse.demand_forecast TO globalmart_analyst;
 $shop_script$);

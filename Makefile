@@ -40,7 +40,7 @@ GENERATOR_LIBS ?= -lrdkafka -lpthread
 SPDLOG_FLAGS    = -DSPDLOG_SHARED_LIB -DSPDLOG_COMPILED_LIB -DSPDLOG_FMT_EXTERNAL
 build/bridge/%.o build/test/unit/bridge_%.o: ADDED_FLAGS = $(SPDLOG_FLAGS)
 
-# The version is the extension's.
+# The version is the extension's, which globalmart.control alone says.
 VERSION = $(shell sed -n "s/^default_version = '\(.*\)'$$/\1/p" globalmart.control)
 build/bridge/main.o build/generator/main.o: VERSION_FLAGS = -DGLOBALMART_VERSION='"$(VERSION)"'
 build/bridge/main.o build/generator/main.o: globalmart.control
@@ -63,7 +63,10 @@ build/links: FORCE
 	$(call remember,$(BRIDGE_OBJECTS) $(BRIDGE_LIBS) $(GENERATOR_OBJECTS) $(GENERATOR_LIBS) $(CORE_OBJECTS) \
 	    $(wildcard test/unit/*.cpp))
 
-programs: build/bin/globalmart-bridge build/bin/globalmart-generate ## the two programs alone
+programs: build/bin/globalmart-bridge build/bin/globalmart-generate build/bin/globalmart-export ## the programs alone
+build/bin/globalmart-export: tools/globalmart-export globalmart.control
+	@mkdir -p $(@D)
+	sed 's/^VERSION = .*/VERSION = "$(VERSION)"/' $< >$@.new && chmod 755 $@.new && mv $@.new $@
 build/bin/globalmart-bridge: $(BRIDGE_OBJECTS) build/links
 	@mkdir -p $(@D)
 	$(CXX) -o $@ $(filter %.o,$^) $(BRIDGE_LIBS)
@@ -74,7 +77,7 @@ build/bin/globalmart-generate: $(GENERATOR_OBJECTS) build/links
 install: install-extension install-programs ## into PostgreSQL's folders and PREFIX/bin (below DESTDIR)
 install-programs: programs
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install build/bin/globalmart-bridge build/bin/globalmart-generate tools/globalmart-export $(DESTDIR)$(PREFIX)/bin/
+	install build/bin/globalmart-bridge build/bin/globalmart-generate build/bin/globalmart-export $(DESTDIR)$(PREFIX)/bin/
 uninstall: ## removes what install installed
 	@mkdir -p $(PGXS_FOLDER)
 	+$(PGXS_MAKE) uninstall

@@ -5,7 +5,9 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <map>
+#include <mutex>
 #include <optional>
 #include <thread>
 
@@ -21,10 +23,11 @@ namespace globalmart {
 
 namespace {
 
-// Waits for signals in a thread of its own, so that no code runs in a handler.
+// Waits for signals in a thread of its own, so that no code runs in a handler. It outlives the runs
+// of the process: one who asks for the end between two of them, or twice, is heard.
 class SignalThread {
  public:
-  explicit SignalThread(StopSignal& stop) : stop_(stop) {
+  SignalThread() {
     sigemptyset(&signals_);
     sigaddset(&signals_, SIGTERM);
     sigaddset(&signals_, SIGINT);
@@ -33,25 +36,55 @@ class SignalThread {
     thread_ = std::thread([this] { wait(); });
   }
   ~SignalThread() {
+    ending_ = true;
     pthread_kill(thread_.native_handle(), SIGUSR2);
     thread_.join();
   }
 
+  // Whether somebody has asked for the end.
+  bool asked() {
+    const std::scoped_lock lock(mutex_);
+    return asked_;
+  }
+
+  // While it lives, a signal ends the run of this StopSignal.
+  class Listener {
+   public:
+    Listener(SignalThread& signals, StopSignal& stop) : signals_(signals) {
+      const std::scoped_lock lock(signals_.mutex_);
+      signals_.stop_ = &stop;
+      if (signals_.asked_) stop.request();
+    }
+    ~Listener() {
+      const std::scoped_lock lock(signals_.mutex_);
+      signals_.stop_ = nullptr;
+    }
+
+   private:
+    SignalThread& signals_;
+  };
+
  private:
   void wait() {
-    bool asked = false;
     while (true) {
       int signal = 0;
       sigwait(&signals_, &signal);
-      if (signal == SIGUSR2) return;
-      if (asked) _exit(128 + signal);
-      asked = true;
+      if (signal == SIGUSR2) {
+        if (ending_) return;
+        continue;  // somebody else's
+      }
+      const std::scoped_lock lock(mutex_);
+      if (asked_) _exit(128 + signal);
+      asked_ = true;
       log_info("ending: the batch in hand is committed first", {{"signal", signal}});
-      stop_.request();
+      if (stop_ != nullptr) stop_->request();
     }
   }
 
-  StopSignal& stop_;
+  std::mutex mutex_;
+  StopSignal* stop_ = nullptr;  // of the run at hand
+  bool asked_ = false;
+  std::atomic<bool> ending_ = false;
   sigset_t signals_{};
   std::thread thread_;
 };
@@ -133,9 +166,9 @@ HttpAnswer answer_http(const std::string& path, Shared& shared) {
 
 // From start to end. Empty: to begin anew, with what was committed so far in `committed`.
 std::optional<int> run_once(const Config& config, const Profile& profile, bool drain,
-                            std::map<PartitionId, int64_t>& committed) {
+                            std::map<PartitionId, int64_t>& committed, SignalThread& signals) {
   Shared shared(config, profile, config.topic_names(profile), drain, committed);
-  const SignalThread signals(shared.stop);
+  const SignalThread::Listener listener(signals, shared.stop);
   std::unique_ptr<HttpServer> http;
   if (config.http_listen != "off") {
     http = std::make_unique<HttpServer>(
@@ -208,9 +241,11 @@ int run_bridge(const Config& config, const Profile& profile, bool drain) {
   mallopt(M_TRIM_THRESHOLD, 512 << 20);
   signal(SIGPIPE, SIG_IGN);
   std::map<PartitionId, int64_t> committed;
-  while (true) {
-    if (const auto status = run_once(config, profile, drain, committed)) return *status;
+  SignalThread signals;
+  while (!signals.asked()) {
+    if (const auto status = run_once(config, profile, drain, committed, signals)) return *status;
   }
+  return 0;
 }
 
 }  // namespace globalmart

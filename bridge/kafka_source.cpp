@@ -75,6 +75,8 @@ KafkaSource::KafkaSource(const KafkaConfig& config, std::vector<std::string> top
 KafkaSource::~KafkaSource() {
   raw_.clear();
   queue_.reset();
+  // Its end may call back, which needs the members that go before it.
+  client_.reset();
 }
 
 KafkaClient KafkaSource::make_client(bool member, const std::string& instance_id) {

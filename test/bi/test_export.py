@@ -20,7 +20,7 @@ import pytest
 from harness.processes import wait_until
 from ten_weeks import PAGE, PROJECT, load_script
 
-EXPORT = PROJECT / "tools" / "globalmart-export"
+EXPORT = PROJECT / "build" / "bin" / "globalmart-export"
 PYARROW = PROJECT / "build" / "pyarrow"
 program = load_script(EXPORT)
 

@@ -63,7 +63,7 @@ def test_current_version(new_database):
     version = database.value("SELECT extversion FROM pg_extension WHERE extname = 'globalmart'")
     assert version == versions.CURRENT
     assert database.value("SELECT globalmart.library_version()") == versions.CURRENT
-    for program in ("globalmart-bridge", "globalmart-generate"):
+    for program in ("globalmart-bridge", "globalmart-generate", "globalmart-export"):
         said = subprocess.run(
             [versions.PROJECT / "build" / "bin" / program, "--version"], check=True, capture_output=True, text=True
         ).stdout

@@ -679,6 +679,8 @@ COMMENT ON FUNCTION globalmart.max_future(text) IS
 -- What folds go by is compiled into them.
 CREATE FUNCTION globalmart.setting_changed(name text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  -- Who publishes windows locks the domains, too, and this before them.
+  SELECT FROM globalmart.close_counter WHERE split_part($1, '.', 1) = 'max_future' FOR UPDATE;
   SELECT globalmart.definitions_changed(d.domain) FROM globalmart.domains AS d
   WHERE split_part($1, '.', 1) = 'max_future'
     AND ($1 = 'max_future' OR d.domain = (SELECT s.domain FROM globalmart.streams AS s WHERE s.stream = split_part($1, '.', 2)))
@@ -2187,13 +2189,14 @@ COMMENT ON FUNCTION globalmart.mend_versions(text, text) IS
 
 CREATE FUNCTION globalmart.delete_versions(rollup text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  -- First what a merge locks, and then what it wrote.
+  DELETE FROM globalmart.rollup_progress AS p USING globalmart.rollup_versions AS v
+  WHERE v.version_id = p.version_id AND v.rollup = $1;
   DELETE FROM globalmart.merge_costs AS m USING globalmart.rollup_versions AS v
   WHERE v.version_id = m.version_id AND v.rollup = $1;
   DELETE FROM globalmart.fold_costs AS f USING globalmart.rollup_versions AS v
   WHERE v.plan_id = f.plan_id AND v.rollup = $1
     AND NOT EXISTS (SELECT FROM globalmart.rollup_versions AS o WHERE o.plan_id = v.plan_id AND o.rollup <> v.rollup);
-  DELETE FROM globalmart.rollup_progress AS p USING globalmart.rollup_versions AS v
-  WHERE v.version_id = p.version_id AND v.rollup = $1;
   DELETE FROM globalmart.rollup_versions AS v WHERE v.rollup = $1;
 $$;
 COMMENT ON FUNCTION globalmart.delete_versions(text) IS 'Forgets the definitions of a rollup or detector, how far they were closed and what they cost';
@@ -4633,12 +4636,17 @@ BEGIN
   GET DIAGNOSTICS deleted = ROW_COUNT;
   total := total + deleted;
   -- What a span has cost is asked for beside a batch over its raw rows.
-  WITH gone AS MATERIALIZED (
-    SELECT DISTINCT v.version_id, v.plan_id, d.from_time, d.to_time
-    FROM globalmart.dropped_spans AS d
-    JOIN globalmart.streams AS s ON s.stream = d.stream
-    JOIN globalmart.rollup_versions AS v ON v.domain = s.domain
-    WHERE CASE WHEN v.plan_id IS NOT NULL THEN globalmart.version_reads(v.query, d.stream) END),
+  -- Which version reads which stream is asked once, and not for each day.
+  WITH readers AS MATERIALIZED (
+    SELECT v.version_id, v.plan_id, s.stream
+    FROM globalmart.rollup_versions AS v JOIN globalmart.streams AS s ON s.domain = v.domain
+    WHERE CASE WHEN v.plan_id IS NOT NULL AND EXISTS (SELECT FROM globalmart.dropped_spans AS d WHERE d.stream = s.stream)
+                    AND EXISTS (SELECT FROM globalmart.merge_costs AS m WHERE m.version_id = v.version_id
+                                UNION ALL SELECT FROM globalmart.fold_costs AS f WHERE f.plan_id = v.plan_id)
+               THEN globalmart.version_reads(v.query, s.stream) END),
+  gone AS MATERIALIZED (
+    SELECT DISTINCT r.version_id, r.plan_id, d.from_time, d.to_time
+    FROM readers AS r JOIN globalmart.dropped_spans AS d ON d.stream = r.stream),
   folds AS (
     DELETE FROM globalmart.fold_costs AS f
     WHERE f.ctid = ANY (ARRAY(SELECT o.ctid FROM globalmart.fold_costs AS o JOIN gone AS g USING (plan_id)
@@ -5634,8 +5642,13 @@ CREATE FUNCTION globalmart.install_shop() RETURNS void
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp SET client_min_messages = warning AS $$
 DECLARE
   script record;
+  role_before text := current_setting('role');
 BEGIN
   PERFORM globalmart.require_owner();
+  -- The shop's tables are its owner's, with whatever triggers he gave them: nothing of his runs with a superuser's rights.
+  IF (SELECT r.rolsuper FROM pg_roles AS r WHERE r.rolname = current_user) THEN
+    PERFORM set_config('role', 'globalmart_owner', true);
+  END IF;
   FOR script IN SELECT s.name, s.body FROM globalmart.shop_scripts AS s ORDER BY s.ordinal LOOP
     -- A rollup that is there is the owner's: its comments and privileges as well as its definition.
     CONTINUE WHEN EXISTS (SELECT FROM globalmart.rollup_catalog AS c WHERE script.name = 'rollups/' || c.name || '.sql');
@@ -5646,6 +5659,7 @@ BEGIN
         HINT = 'install_shop() changed nothing; mend the cause and call it again.';
     END;
   END LOOP;
+  PERFORM set_config('role', role_before, true);
 END
 $$;
 COMMENT ON FUNCTION globalmart.install_shop() IS
@@ -9108,6 +9122,7 @@ BEGIN
     FROM (SELECT DISTINCT to_char(l.day, 'YYYYMM') AS month FROM globalmart.etl_load_days AS l) AS d
     CROSS JOIN unnest('{fact_sales,fact_cart_events,fact_product_views}'::text[]) AS f(fact)
   LOOP
+    CONTINUE WHEN leaf IS NULL; -- dropped since the load began
     EXECUTE format('ANALYZE %s', leaf);
     -- Nor does an index by blocks know of blocks that are new.
     PERFORM brin_summarize_new_values(x.indexrelid)
@@ -9144,6 +9159,11 @@ DECLARE
   run bigint;
 BEGIN
   PERFORM globalmart.require_run_lock();
+  PERFORM globalmart.require_read_committed('the warehouse can only be loaded');
+  IF day > (globalmart.clock() AT TIME ZONE 'UTC')::date OR NOT isfinite(day) THEN
+    RAISE invalid_parameter_value USING MESSAGE = format('day %s is not over and cannot be analysed', day),
+      HINT = 'Name a day up to today, or none for yesterday.';
+  END IF;
   -- Whoever holds the lock of runs is the only one: what still says running was killed.
   UPDATE globalmart.etl_steps AS s SET state = 'killed' WHERE s.state = 'running';
   UPDATE globalmart.etl_runs AS r SET state = 'killed' WHERE r.state = 'running';
@@ -9219,6 +9239,7 @@ BEGIN
   SELECT NULL::bigint AS rows_read, NULL::bigint AS rows_written, NULL::bigint AS rows_rejected INTO counts;
   SELECT s.* INTO due FROM globalmart.etl_steps AS s WHERE s.run_id = do_step.run_id AND s.step_no = do_step.step_no;
   PERFORM globalmart.require_run_lock();
+  PERFORM globalmart.require_read_committed('the warehouse can only be loaded');
   IF due.state IS DISTINCT FROM 'running' THEN
     RAISE object_not_in_prerequisite_state USING MESSAGE = format('step %s of run %s is not under way', step_no, run_id),
       HINT = 'CALL globalmart.run_etl().';
@@ -9356,7 +9377,7 @@ DECLARE
   made record;
 BEGIN
   FOR made IN
-    SELECT c.oid::regclass AS name, c.relkind
+    SELECT c.oid::regclass AS name, c.relkind, c.relnamespace = 'warehouse'::regnamespace AS in_warehouse
     FROM pg_catalog.pg_class AS c
     WHERE c.relnamespace IN ('globalmart'::regnamespace, 'warehouse'::regnamespace) AND c.relkind IN ('r', 'p', 'v', 'm')
       AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend AS d
@@ -9367,14 +9388,10 @@ BEGIN
   LOOP
     EXECUTE format('ALTER TABLE %s OWNER TO globalmart_owner', made.name);
     EXECUTE format('GRANT SELECT ON %s TO globalmart_reader', made.name);
-  END LOOP;
-  FOR made IN
-    SELECT c.oid::regclass AS name
-    FROM pg_catalog.pg_class AS c
-    WHERE c.relnamespace = 'warehouse'::regnamespace AND c.relkind IN ('r', 'p', 'v', 'm')
-      AND NOT has_table_privilege('globalmart_analyst', c.oid, 'SELECT') AND pg_has_role(current_user, c.relowner, 'USAGE')
-  LOOP
-    EXECUTE format('GRANT SELECT ON %s TO globalmart_analyst', made.name);
+    -- What is new, and not what was taken from analysts since: personal data, for example.
+    IF made.in_warehouse THEN
+      EXECUTE format('GRANT SELECT ON %s TO globalmart_analyst', made.name);
+    END IF;
   END LOOP;
   FOR made IN
     SELECT p.oid::regprocedure AS name, p.provolatile <> 'v' AND NOT p.prosecdef AS harmless,

@@ -327,7 +327,8 @@ void name_at_work(void* argument) {
 
 void fold_rows(Program& program, Tuplestorestate* rows, TupleDesc row_type,
                TupleConversionMap* to_root, BatchOutcome& outcome) {
-  static std::string key;  // keeps its memory from batch to batch
+  static std::string key;   // keeps its memory from batch to batch
+  char overflow[128] = "";  // what was too large: raised outside of the handler
   AtWork at_work;
   ErrorContextCallback callback = {error_context_stack, name_at_work, &at_work};
   error_context_stack = &callback;
@@ -362,11 +363,16 @@ void fold_rows(Program& program, Tuplestorestate* rows, TupleDesc row_type,
         fold_row(program, *plan, row, time, key, outcome);
       }
     } catch (const std::overflow_error& error) {
-      throw pg::SqlError(
-          ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, error.what(),
-          std::string("For ") + names_of(at_work) +
-              ": numeric values are kept with up to 38 digits, those after the point included.",
-          "Cast the argument of the aggregate to numeric(precision, scale), or leave out the row.");
+      strlcpy(overflow, error.what(), sizeof overflow);
+    }
+    if (overflow[0] != '\0') {
+      error_context_stack = callback.previous;  // the detail says who
+      ereport(ERROR, errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("%s", overflow),
+              errdetail("For %s: numeric values are kept with up to 38 digits, those after the "
+                        "point included.",
+                        names_of(at_work)),
+              errhint("Cast the argument of the aggregate to numeric(precision, scale), or leave "
+                      "out the row."));
     }
     at_work.plan = nullptr;
     for (Detector& detector : program.detectors) {

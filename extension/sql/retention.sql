@@ -370,12 +370,17 @@ BEGIN
   GET DIAGNOSTICS deleted = ROW_COUNT;
   total := total + deleted;
   -- What a span has cost is asked for beside a batch over its raw rows.
-  WITH gone AS MATERIALIZED (
-    SELECT DISTINCT v.version_id, v.plan_id, d.from_time, d.to_time
-    FROM globalmart.dropped_spans AS d
-    JOIN globalmart.streams AS s ON s.stream = d.stream
-    JOIN globalmart.rollup_versions AS v ON v.domain = s.domain
-    WHERE CASE WHEN v.plan_id IS NOT NULL THEN globalmart.version_reads(v.query, d.stream) END),
+  -- Which version reads which stream is asked once, and not for each day.
+  WITH readers AS MATERIALIZED (
+    SELECT v.version_id, v.plan_id, s.stream
+    FROM globalmart.rollup_versions AS v JOIN globalmart.streams AS s ON s.domain = v.domain
+    WHERE CASE WHEN v.plan_id IS NOT NULL AND EXISTS (SELECT FROM globalmart.dropped_spans AS d WHERE d.stream = s.stream)
+                    AND EXISTS (SELECT FROM globalmart.merge_costs AS m WHERE m.version_id = v.version_id
+                                UNION ALL SELECT FROM globalmart.fold_costs AS f WHERE f.plan_id = v.plan_id)
+               THEN globalmart.version_reads(v.query, s.stream) END),
+  gone AS MATERIALIZED (
+    SELECT DISTINCT r.version_id, r.plan_id, d.from_time, d.to_time
+    FROM readers AS r JOIN globalmart.dropped_spans AS d ON d.stream = r.stream),
   folds AS (
     DELETE FROM globalmart.fold_costs AS f
     WHERE f.ctid = ANY (ARRAY(SELECT o.ctid FROM globalmart.fold_costs AS o JOIN gone AS g USING (plan_id)

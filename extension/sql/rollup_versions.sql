@@ -122,13 +122,14 @@ COMMENT ON FUNCTION globalmart.mend_versions(text, text) IS
 
 CREATE FUNCTION globalmart.delete_versions(rollup text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  -- First what a merge locks, and then what it wrote.
+  DELETE FROM globalmart.rollup_progress AS p USING globalmart.rollup_versions AS v
+  WHERE v.version_id = p.version_id AND v.rollup = $1;
   DELETE FROM globalmart.merge_costs AS m USING globalmart.rollup_versions AS v
   WHERE v.version_id = m.version_id AND v.rollup = $1;
   DELETE FROM globalmart.fold_costs AS f USING globalmart.rollup_versions AS v
   WHERE v.plan_id = f.plan_id AND v.rollup = $1
     AND NOT EXISTS (SELECT FROM globalmart.rollup_versions AS o WHERE o.plan_id = v.plan_id AND o.rollup <> v.rollup);
-  DELETE FROM globalmart.rollup_progress AS p USING globalmart.rollup_versions AS v
-  WHERE v.version_id = p.version_id AND v.rollup = $1;
   DELETE FROM globalmart.rollup_versions AS v WHERE v.rollup = $1;
 $$;
 COMMENT ON FUNCTION globalmart.delete_versions(text) IS 'Forgets the definitions of a rollup or detector, how far they were closed and what they cost';

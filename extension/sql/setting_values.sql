@@ -67,6 +67,8 @@ COMMENT ON FUNCTION globalmart.max_future(text) IS
 -- What folds go by is compiled into them.
 CREATE FUNCTION globalmart.setting_changed(name text) RETURNS void
 LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+  -- Who publishes windows locks the domains, too, and this before them.
+  SELECT FROM globalmart.close_counter WHERE split_part($1, '.', 1) = 'max_future' FOR UPDATE;
   SELECT globalmart.definitions_changed(d.domain) FROM globalmart.domains AS d
   WHERE split_part($1, '.', 1) = 'max_future'
     AND ($1 = 'max_future' OR d.domain = (SELECT s.domain FROM globalmart.streams AS s WHERE s.stream = split_part($1, '.', 2)))

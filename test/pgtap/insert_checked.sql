@@ -1,5 +1,5 @@
 -- insert_checked(): as an INSERT whose foreign keys PostgreSQL checks row by row, and no way around them.
-SELECT plan(27);
+SELECT plan(37);
 
 CREATE SCHEMA shelf;
 CREATE TABLE shelf.country (code text PRIMARY KEY);
@@ -78,7 +78,39 @@ CREATE TABLE shelf.shipped AS SELECT date '2026-02-10' AS at, 1 AS item;
 CREATE TABLE shelf.shipments (at date, item int, FOREIGN KEY (at, item) REFERENCES shelf.sold (at, item));
 SELECT is(globalmart.insert_checked('shelf.shipments', 'shelf.shipped'), 1::bigint, 'what is referenced may be partitioned');
 
+-- No code of anybody's runs while triggers are off: such tables take their rows one by one.
+CREATE FUNCTION shelf.role() RETURNS text LANGUAGE plpgsql VOLATILE AS $$ BEGIN RETURN current_setting('session_replication_role'); END $$;
+CREATE FUNCTION shelf.is_origin() RETURNS boolean LANGUAGE sql AS $$ SELECT current_setting('session_replication_role') = 'origin' $$;
+CREATE VIEW shelf.by_view AS SELECT shelf.role() AS seen;
+CREATE TABLE shelf.seen_role (seen text);
+SELECT globalmart.insert_checked('shelf.seen_role', 'shelf.by_view');
+SELECT is((SELECT seen FROM shelf.seen_role), 'origin', 'a view runs with triggers on');
+CREATE TABLE shelf.plain AS SELECT 1 AS a;
+CREATE TABLE shelf.checked (a int CHECK (shelf.is_origin()));
+SELECT is(globalmart.insert_checked('shelf.checked', 'shelf.plain'), 1::bigint, 'so does a CHECK');
+CREATE FUNCTION shelf.indexed(int) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN current_setting('session_replication_role'); END $$;
+CREATE TABLE shelf.with_index (a int);
+CREATE UNIQUE INDEX ON shelf.with_index (a, shelf.indexed(a));
+SELECT globalmart.insert_checked('shelf.with_index', 'shelf.plain');
+SET enable_seqscan = off;
+SELECT is((SELECT count(*) FROM shelf.with_index WHERE a = 1 AND shelf.indexed(a) = 'origin'), 1::bigint, 'and an index');
+RESET enable_seqscan;
+CREATE DOMAIN shelf.number AS int CHECK (shelf.is_origin());
+CREATE TABLE shelf.of_domain (a shelf.number);
+SELECT is(globalmart.insert_checked('shelf.of_domain', 'shelf.plain'), 1::bigint, 'and a domain');
+SELECT is_empty($$SELECT FROM shelf.seen_role WHERE seen <> 'origin'$$, 'none has seen them off');
+CREATE TABLE shelf.of_type AS SELECT 'UK'::text AS country, 1.4 AS id;
+SELECT is(globalmart.insert_checked('shelf.item', 'shelf.of_type'), 0::bigint, 'a key is of the type that is stored');
+CREATE TABLE shelf.boxes (country text, id int, FOREIGN KEY (country, id) REFERENCES shelf.item);
+SELECT is(globalmart.insert_checked('shelf.boxes', 'shelf.of_type'), 1::bigint, 'and is looked up so');
+BEGIN ISOLATION LEVEL REPEATABLE READ;
+SELECT is(globalmart.insert_checked('shelf.boxes', 'shelf.of_type'), 1::bigint, 'an old snapshot is no hindrance');
+ROLLBACK;
+
 -- What cannot be done.
+CREATE TABLE shelf.nothing ();
+SELECT throws_ok($$SELECT globalmart.insert_checked('shelf.nothing', 'shelf.plain')$$, '42804', NULL, 'a table without columns is refused');
+SELECT throws_ok($$SELECT globalmart.insert_checked('shelf.plain', 'shelf.nothing')$$, '42804', NULL, 'on either side');
 CREATE TABLE shelf.others AS SELECT 1 AS id, 2 AS father;
 SELECT throws_ok($$SELECT globalmart.insert_checked('shelf.tree', 'shelf.others')$$, '42804', 'tables "tree" and "others" do not have the same columns', 'other columns are refused');
 CREATE VIEW shelf.sight AS SELECT * FROM shelf.tree;

@@ -55,6 +55,7 @@ BEGIN
     FROM (SELECT DISTINCT to_char(l.day, 'YYYYMM') AS month FROM globalmart.etl_load_days AS l) AS d
     CROSS JOIN unnest('{fact_sales,fact_cart_events,fact_product_views}'::text[]) AS f(fact)
   LOOP
+    CONTINUE WHEN leaf IS NULL; -- dropped since the load began
     EXECUTE format('ANALYZE %s', leaf);
     -- Nor does an index by blocks know of blocks that are new.
     PERFORM brin_summarize_new_values(x.indexrelid)
@@ -91,6 +92,11 @@ DECLARE
   run bigint;
 BEGIN
   PERFORM globalmart.require_run_lock();
+  PERFORM globalmart.require_read_committed('the warehouse can only be loaded');
+  IF day > (globalmart.clock() AT TIME ZONE 'UTC')::date OR NOT isfinite(day) THEN
+    RAISE invalid_parameter_value USING MESSAGE = format('day %s is not over and cannot be analysed', day),
+      HINT = 'Name a day up to today, or none for yesterday.';
+  END IF;
   -- Whoever holds the lock of runs is the only one: what still says running was killed.
   UPDATE globalmart.etl_steps AS s SET state = 'killed' WHERE s.state = 'running';
   UPDATE globalmart.etl_runs AS r SET state = 'killed' WHERE r.state = 'running';
@@ -166,6 +172,7 @@ BEGIN
   SELECT NULL::bigint AS rows_read, NULL::bigint AS rows_written, NULL::bigint AS rows_rejected INTO counts;
   SELECT s.* INTO due FROM globalmart.etl_steps AS s WHERE s.run_id = do_step.run_id AND s.step_no = do_step.step_no;
   PERFORM globalmart.require_run_lock();
+  PERFORM globalmart.require_read_committed('the warehouse can only be loaded');
   IF due.state IS DISTINCT FROM 'running' THEN
     RAISE object_not_in_prerequisite_state USING MESSAGE = format('step %s of run %s is not under way', step_no, run_id),
       HINT = 'CALL globalmart.run_etl().';

@@ -225,6 +225,33 @@ SELECT results_eq($$SELECT tableoid::regclass::text, date_key FROM warehouse.fac
 SELECT is((SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE oid = 'warehouse.fact_sales_m202502'::regclass),
   $$FOR VALUES FROM ('2025-02-01 00:00:00+00') TO ('2025-03-01 00:00:00+00')$$, 'so are the bounds of partitions');
 
+-- A day to come, and a session that sees none of what others commit.
+\set ON_ERROR_STOP 0
+CALL globalmart.run_etl('2062-11-23');
+\set day_to_come :SQLSTATE
+CALL globalmart.run_etl('infinity');
+\set no_day :SQLSTATE
+SET default_transaction_isolation = 'repeatable read';
+CALL globalmart.run_etl();
+\set old_snapshot :SQLSTATE
+RESET default_transaction_isolation;
+\set ON_ERROR_STOP 1
+SELECT is(ARRAY[:'day_to_come', :'no_day', :'old_snapshot'], '{22023,22023,25000}'::text[], 'neither is taken');
+CALL globalmart.run_etl();
+SELECT is((SELECT state FROM globalmart.etl_runs ORDER BY run_id DESC LIMIT 1), 'done', 'nor does it keep the next night out');
+
+-- The owner's triggers run as the owner, also when a superuser installs the shop again.
+CREATE TABLE globalmart.who_ran (role_name text);
+GRANT INSERT ON globalmart.who_ran TO globalmart_owner;
+CREATE FUNCTION globalmart.note_role() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO globalmart.who_ran VALUES (current_user); RETURN NEW; END $$;
+GRANT EXECUTE ON FUNCTION globalmart.note_role() TO globalmart_owner;
+CREATE TRIGGER note_role BEFORE INSERT ON globalmart.categories FOR EACH ROW EXECUTE FUNCTION globalmart.note_role();
+DELETE FROM globalmart.lists WHERE list = 'categories';
+DELETE FROM globalmart.categories;
+SELECT globalmart.install_shop();
+SELECT results_eq('SELECT DISTINCT role_name FROM globalmart.who_ran', $$VALUES ('globalmart_owner')$$, 'nothing of the owner''s runs as a superuser');
+SELECT is(current_setting('role'), 'none', 'and the caller is himself afterwards');
+
 -- Regions.
 SELECT globalmart.set_region('UK', 'Islands', '2026-11-20');
 SELECT results_eq($$SELECT region, count(*), min(f.event_time) >= '2026-11-20' FROM warehouse.fact_sales AS f JOIN warehouse.dim_geography USING (geography_key) GROUP BY 1 ORDER BY 1$$,

@@ -52,7 +52,7 @@ def insert(cursor, event):
 def _insert_rows(cursor, table, time, rows):
     """`rows`: dicts with the same columns."""
     names = list(rows[0])
-    row = "(" + ", ".join(["%s::timestamptz", *map(_placeholder, names)]) + ")"
+    row = "(" + ", ".join(["%s::timestamptz", *map(_parameter, names)]) + ")"
     values = []
     for columns in rows:
         values.append(instants.show(time))
@@ -64,7 +64,7 @@ def _insert_rows(cursor, table, time, rows):
     )
 
 
-def _placeholder(name):
+def _parameter(name):
     if name in CENTS:
         return "%s::numeric / 100"
     return CASTS.get(name, "%s")
